@@ -1,0 +1,160 @@
+"""The one seam through which work on a device runs: a lease (environment variables) in, a process tree out.
+
+A tree ends as a whole: when its command ends, on `terminate`, or when this process dies, even by kill -9.
+`wait` returns only when no process of it is left, so what it held (memory, devices) is free. Linux only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+MARK = "LLM_ASSETS_TREE"  # in the environment of every process of a tree; names the tree
+SUPERVISOR = Path(__file__).with_name("process_supervisor.py")
+
+Stream = int | IO[bytes] | None
+
+
+def start(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: Stream = subprocess.DEVNULL,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    grace_seconds: float = 10,
+) -> ProcessTree:
+    """Start a command whose whole tree can be ended, and ends with this process.
+
+    Args:
+        command: program and arguments; the program is looked up in PATH.
+        env: variables added to this process's own environment, a lease's for example.
+        cwd: the folder it runs in; default: this process's.
+        stdin, stdout, stderr: as in `subprocess.Popen`; pipes carry bytes.
+        grace_seconds: between SIGTERM and SIGKILL when the tree is ended.
+
+    Raises:
+        OSError: on a system other than Linux. A command that cannot be started ends with exit code 127.
+    """
+    if sys.platform != "linux":
+        raise OSError(f"processes: {sys.platform} cannot adopt orphaned processes; run llm-assets on Linux.")
+    mark = uuid.uuid4().hex
+    lifeline, held = os.pipe()
+    prefix = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(SUPERVISOR),
+        str(lifeline),
+        str(os.getpid()),
+        str(grace_seconds),
+    ]
+    try:
+        supervisor = subprocess.Popen(  # noqa: S603  (the caller's command, and no shell)
+            [*prefix, *command],
+            env={**os.environ, **(env or {}), MARK: mark},
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=(lifeline,),
+            start_new_session=True,  # a Ctrl-C is for us; we decide what becomes of the tree
+        )
+    except BaseException:
+        os.close(held)
+        raise
+    finally:
+        os.close(lifeline)
+    return ProcessTree(supervisor, mark, held)
+
+
+class ProcessTree:
+    """A running command with everything it has started. As a context manager it is ended on leaving."""
+
+    def __init__(self, supervisor: subprocess.Popen[bytes], mark: str, lifeline: int) -> None:
+        self._supervisor, self._mark = supervisor, mark
+        self._lifeline: int | None = lifeline
+
+    @property
+    def pid(self) -> int:
+        """Of the process at the tree's root, the supervisor."""
+        return self._supervisor.pid
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        return self._supervisor.stdin
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        return self._supervisor.stdout
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        return self._supervisor.stderr
+
+    def poll(self) -> int | None:
+        """The exit code, or None while any process of the tree lives."""
+        return None if self._supervisor.poll() is None else self.wait()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until the tree is empty.
+
+        Returns:
+            The command's exit code, 128 + n if signal n ended it.
+
+        Raises:
+            subprocess.TimeoutExpired: after `timeout` seconds; the tree lives on.
+        """
+        code = self._supervisor.wait(timeout)
+        if self._lifeline is not None:
+            if code < 0:  # the supervisor itself was killed, and ended nobody
+                _end_marked(self._mark)
+            os.close(self._lifeline)
+            self._lifeline = None
+        return code if code >= 0 else 128 - code
+
+    def terminate(self) -> int:
+        """End the tree: SIGTERM, after the grace period SIGKILL, to every process. Returns the exit code."""
+        if self._supervisor.poll() is None:
+            self._supervisor.send_signal(signal.SIGTERM)
+            self._supervisor.send_signal(signal.SIGCONT)  # it may have been stopped
+        return self.wait()
+
+    def __enter__(self) -> ProcessTree:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.terminate()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _end_marked(mark: str) -> None:
+    """Kill every process that carries the tree's mark, until none is found."""
+    needle = f"{MARK}={mark}".encode()
+    while marked := [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _carries(folder, needle)]:
+        for pid in marked:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.02)  # the kernel needs a moment to take them down
+
+
+def _carries(process: Path, needle: bytes) -> bool:
+    try:
+        return needle in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False  # ended meanwhile, or another user's
