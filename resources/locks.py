@@ -1,0 +1,68 @@
+"""Locks across processes and hosts that a dead holder cannot keep."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from resources.digests import digest
+
+POLL_SECONDS = 0.1
+
+
+@contextmanager
+def file_lock(
+    folder: Path, name: str, on_wait: Callable[[str], None] | None, timeout: float | None
+) -> Iterator[None]:
+    """An exclusive `flock` on a file named after the lock; the kernel drops it when its holder dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{quote(name, safe='')}.lock").open("a") as file:
+        _poll(lambda: _try_flock(file.fileno()), name, on_wait, timeout)
+        yield
+
+
+@contextmanager
+def advisory_lock(
+    engine: sa.Engine, name: str, on_wait: Callable[[str], None] | None, timeout: float | None
+) -> Iterator[None]:
+    """A PostgreSQL advisory lock; the server drops it with its holder's connection."""
+    key = int(digest(name)[:15], 16)  # 60 bits: fits PostgreSQL's signed 64
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _poll(
+            lambda: bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar()),
+            name,
+            on_wait,
+            timeout,
+        )
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def _try_flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _poll(
+    take: Callable[[], bool], name: str, on_wait: Callable[[str], None] | None, timeout: float | None
+) -> None:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    waiting = False
+    while not take():
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimeoutError(f"lock '{name}' is still held by another process after {timeout:g} s")
+        if on_wait and not waiting:
+            on_wait(name)
+        waiting = True
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,168 @@
+"""The state database: the small facts that decide what is done next and what is served.
+
+Document status, which collection of an index is served, which version of a model is promoted, what was
+evaluated, what was forgotten. SQLite on one host, PostgreSQL for several; the large columns (text, vectors)
+live in Lance (`resources/tables.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources import locks
+from resources.state_schema import SCHEMA_VERSION, metadata, schema_info
+
+BUSY_SECONDS = 60  # how long a writer waits for another's transaction; decisions take milliseconds
+Row = Mapping[str, Any]
+
+
+class StateError(RuntimeError):
+    """The state database cannot be used as it is; the message says why and what to do."""
+
+
+class State:
+    """One state database.
+
+    Args:
+        url: SQLAlchemy URL: `sqlite:////path/state.db` or `postgresql://user:password@host/database`.
+        locks_dir: where lock files lie when the database is SQLite; PostgreSQL keeps its own locks.
+
+    Raises:
+        StateError: the database was made by a newer version, or cannot be opened.
+    """
+
+    def __init__(self, url: str, locks_dir: Path) -> None:
+        self._url = sa.make_url(url)
+        self._locks_dir = locks_dir
+        self._engine = _engine(self._url)
+        self._prepare()
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The SQLAlchemy engine, for modules that keep tables of their own in this database."""
+        return self._engine
+
+    def lock(
+        self, name: str, *, on_wait: Callable[[str], None] | None = None, timeout: float | None = None
+    ) -> AbstractContextManager[None]:
+        """Hold the lock `name` against every other process and host on this state database.
+
+        A dead holder's lock is free at once: the operating system or the server drops it.
+
+        Args:
+            name: what is locked, for example `sample/legal/documents`.
+            on_wait: called once with the lock's name if somebody else holds it.
+            timeout: seconds to wait; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: the lock was not free within `timeout`.
+        """
+        if self._url.get_backend_name() == "sqlite":
+            return locks.file_lock(self._locks_dir, name, on_wait, timeout)
+        return locks.advisory_lock(self._engine, name, on_wait, timeout)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One write transaction: all of it or nothing."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection to read from."""
+        with self._engine.connect().execution_options(read_only=True) as connection:
+            yield connection
+
+    def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        """All rows of a query, as dictionaries."""
+        with self.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def first(self, query: sa.Select[Any]) -> dict[str, Any] | None:
+        """The first row of a query, or None."""
+        with self.read() as connection:
+            row = connection.execute(query).mappings().first()
+            return dict(row) if row else None
+
+    def put(self, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Insert rows, or update those whose primary key is there, in one transaction."""
+        if rows:
+            with self.write() as connection:
+                self.put_in(connection, table, rows)
+
+    def put_in(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """`put` inside a transaction that the caller holds."""
+        dialect = _insert_of(self._url)
+        insert = dialect(table)
+        keys = [column.name for column in table.primary_key]
+        changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+        statement = (
+            insert.on_conflict_do_update(index_elements=keys, set_=changes)
+            if changes
+            else insert.on_conflict_do_nothing(index_elements=keys)
+        )
+        connection.execute(statement, list(rows))
+
+    def _prepare(self) -> None:
+        try:
+            with self.lock("schema"), self._engine.begin() as connection:
+                metadata.create_all(connection)
+                found = connection.execute(sa.select(schema_info.c.version)).scalar()
+                if found is None:
+                    connection.execute(schema_info.insert().values(version=SCHEMA_VERSION))
+        except sa.exc.SQLAlchemyError as error:
+            raise StateError(f"state database {self._safe_url()} cannot be opened: {_cause(error)}") from error
+        if found is not None and found != SCHEMA_VERSION:
+            raise StateError(
+                f"state database {self._safe_url()} has schema {found}, this version reads {SCHEMA_VERSION}: "
+                "update llm-assets, or point the target in profiles.yml to another state_dir"
+            )
+
+    def _safe_url(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+
+def now() -> float:
+    """Seconds since the epoch; the one clock of the state database."""
+    return time.time()
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    sa.event.listen(engine, "connect", _sqlite_settings)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    # IMMEDIATE: a writer that reads first must not lose a race when it comes to write.
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _sqlite_settings(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _insert_of(url: sa.URL) -> Callable[[sa.Table], Any]:
+    if url.get_backend_name() == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert
+    return insert
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
