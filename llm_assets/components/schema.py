@@ -1,0 +1,121 @@
+"""Parts that the schemas of all components share."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", description="Lower-case letters, digits and _.")]
+
+
+class Settings(BaseModel):
+    """A part of a component's YAML: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Described(Settings):
+    """What every component may say about itself."""
+
+    name: Name
+    description: str = ""
+    owners: list[str] = Field(default_factory=list, description="E-mail addresses, or team:<name>.")
+    tags: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("owners")
+    @classmethod
+    def _owner(cls, owners: list[str]) -> list[str]:
+        for owner in owners:
+            if not owner.startswith("team:") and "@" not in owner:
+                raise ValueError(f"owner '{owner}' is neither an e-mail address nor team:<name>")
+        return owners
+
+
+class Test(Settings):
+    """One check of a table. `severity: error` blocks what is downstream."""
+
+    __test__ = False  # not a pytest class
+    severity: Literal["warn", "error"] = "error"
+
+
+class NotNull(Test):
+    """No row has an empty `column`."""
+
+    test: Literal["not_null"]
+    column: str
+
+
+class Unique(Test):
+    """No value of `column` occurs twice."""
+
+    test: Literal["unique"]
+    column: str
+
+
+class AcceptedValues(Test):
+    """Every value of `column` is one of `values`."""
+
+    test: Literal["accepted_values"]
+    column: str
+    values: list[str]
+
+
+class RowCount(Test):
+    """The table has between `min` and `max` rows."""
+
+    test: Literal["row_count"]
+    min: int | None = Field(None, ge=0)
+    max: int | None = Field(None, ge=0)
+
+
+class Share(Test):
+    """At most `max` of the rows (0 to 1) have `value` in `column`."""
+
+    test: Literal["share"]
+    column: str
+    value: str
+    max: float = Field(ge=0, le=1)
+
+
+class Metric(Test):
+    """A measured figure lies between `min` and `max`."""
+
+    test: Literal["metric"]
+    metric: str
+    min: float | None = None
+    max: float | None = None
+
+
+TableTest = Annotated[NotNull | Unique | AcceptedValues | RowCount | Share, Field(discriminator="test")]
+
+
+@cache
+def template_tolerant(model: type[BaseModel]) -> type[BaseModel]:
+    """The model for editors and `dg check yaml`: any value may also be a template."""
+
+    class Tolerant(BaseModel):
+        model_config = ConfigDict(extra="allow", title=model.__name__)
+
+        @classmethod
+        def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+            return _with_templates(model.model_json_schema(*args, **kwargs))
+
+    Tolerant.__doc__ = model.__doc__
+    return Tolerant
+
+
+def _with_templates(schema: Any) -> Any:
+    """Let a string with `{{` stand wherever the schema wants another type."""
+    if isinstance(schema, list):
+        return [_with_templates(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: _with_templates(value) for key, value in schema.items()}
+    if "properties" in result:
+        result["properties"] = {
+            name: {"anyOf": [part, {"type": "string", "pattern": r"\{\{"}]}
+            for name, part in result["properties"].items()
+        }
+    return result

@@ -1,0 +1,138 @@
+"""Errors in YAML that say file, line, field and what is permitted there."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+if TYPE_CHECKING:
+    from dagster_shared.yaml_utils.source_position import SourcePositionTree, ValueAndSourcePositionTree
+    from pydantic import BaseModel, ValidationError
+
+Path_ = tuple[str | int, ...]
+
+
+class ConfigError(ValueError):
+    """A configuration file is wrong; the message says where and what is permitted."""
+
+
+def read_yaml(file: Path) -> ValueAndSourcePositionTree:
+    """Parse one YAML document and keep the position of every value.
+
+    Raises:
+        ConfigError: the file is missing or no YAML.
+    """
+    import yaml
+    from dagster_shared.yaml_utils import parse_yaml_with_source_position
+
+    try:
+        return parse_yaml_with_source_position(file.read_text(encoding="utf-8"), str(file))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: this file is missing") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid YAML: {error}") from None
+
+
+def place(positions: SourcePositionTree, path: Sequence[str | int]) -> str:
+    """`file:line: field` of the value at `path`, or of its nearest parent that stands in the file."""
+    position, _ = positions.lookup_closest_and_path(list(path), None)
+    field = ".".join(str(part) for part in path)
+    return f"{shown(position.filename)}:{position.start.line}: {field}"
+
+
+def shown(file: str | Path) -> str:
+    """A path as people want to read it: relative to the working directory where it lies below that."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], tree: ValueAndSourcePositionTree, prefix: Path_
+) -> str:
+    """All errors of a validation, one a line, each with file, line, field and what is permitted.
+
+    Args:
+        error: what pydantic raised for `model`.
+        model: the model of the value at `prefix`.
+        tree: the parsed file.
+        prefix: the path of the value in the file, for example `("attributes",)`.
+    """
+    return "\n".join(
+        f"{place(tree.source_position_tree, (*prefix, *_in_file(item['loc'], tree, prefix)))}: {_what(item, model)}"
+        for item in error.errors()
+    )
+
+
+def _in_file(location: Path_, tree: ValueAndSourcePositionTree, prefix: Path_) -> Path_:
+    """The part of a pydantic location that names YAML keys: union and tag markers are left out."""
+    node = tree.source_position_tree
+    for part in prefix:
+        node = node.children.get(part, node)
+    path: list[str | int] = []
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        if part in node.children:
+            node = node.children[part]
+            path.append(part)
+        elif last and isinstance(part, str) and "[" not in part and "(" not in part:
+            path.append(part)
+    return tuple(path)
+
+
+def _what(item: Any, model: type[BaseModel]) -> str:
+    kind, location = item["type"], item["loc"]
+    if kind == "extra_forbidden":
+        return _unknown(str(location[-1]), sorted(_fields_at(model, location[:-1])))
+    if kind == "missing":
+        return "this field is required"
+    message = item["msg"].removeprefix("Value error, ")
+    given = item.get("input")
+    if kind in {"literal_error", "enum"} or isinstance(given, dict | list):
+        return message
+    return f"{message} (found {given!r})"
+
+
+def _unknown(name: str, permitted: list[str]) -> str:
+    close = difflib.get_close_matches(name, permitted, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"unknown field{hint} Permitted: {', '.join(permitted)}" if hint else (
+        f"unknown field; permitted: {', '.join(permitted)}"
+    )
+
+
+def _fields_at(model: type[BaseModel], location: Path_) -> set[str]:
+    """The field names that any model reachable at `location` permits."""
+    candidates: list[Any] = [model]
+    for part in location:
+        candidates = [found for candidate in candidates for found in _step(candidate, part)] or candidates
+    return {name for candidate in _models(candidates) for name in candidate.model_fields}
+
+
+def _step(annotation: Any, part: str | int) -> Iterator[Any]:
+    for candidate in _models([annotation]):
+        if part in candidate.model_fields:
+            yield candidate.model_fields[str(part)].annotation
+    if get_origin(annotation) in {list, tuple, dict} and get_args(annotation):
+        yield get_args(annotation)[-1 if get_origin(annotation) is dict else 0]
+    elif get_origin(annotation) in {typing.Union, types.UnionType, typing.Annotated}:
+        for member in get_args(annotation):
+            yield from _step(member, part)
+
+
+def _models(annotations: Sequence[Any]) -> Iterator[type[BaseModel]]:
+    from pydantic import BaseModel
+
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        elif get_origin(annotation) not in {None, Literal} and not _is_enum(annotation):
+            yield from _models([member for member in get_args(annotation) if member is not type(None)])
+
+
+def _is_enum(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Enum)

@@ -1,0 +1,101 @@
+"""`profiles.yml`: the targets (dev, ci, prod) and where each keeps what it makes.
+
+The target is chosen by the environment variable `LLM_ASSETS_TARGET`; without it, by `default_target`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from resources.config_errors import ConfigError, explain, read_yaml
+from resources.templates import render_env
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "dbt_like_configs"
+TARGET_VARIABLE = "LLM_ASSETS_TARGET"
+
+
+class Profile(BaseModel):
+    """One target of `profiles.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state_dir: Path = Field(description="Folder for tables, indexes, models, caches and, by default, the state database.")
+    state_url: str | None = Field(None, description="State database; PostgreSQL where several hosts share one.")
+    index: Literal["lancedb"] = Field("lancedb", description="Backend of the vector index.")
+    executor: Literal["in_process", "multiprocess"] = Field(
+        "in_process", description="How the steps of one run execute: one after the other, or side by side."
+    )
+    workers: int | None = Field(None, ge=1, description="Parser processes of a step; by default one per core.")
+    vars: dict[str, Any] = Field(default_factory=dict, description="Overrides of the top-level vars.")
+
+    @property
+    def parser_workers(self) -> int:
+        """How many documents are parsed at once."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL of the state database."""
+        return self.state_url or f"sqlite:///{self.state_dir / 'state.db'}"
+
+
+class Profiles(BaseModel):
+    """The whole of `profiles.yml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    default_target: str
+    targets: dict[str, Profile]
+    vars: dict[str, Any] = Field(default_factory=dict)
+
+
+@cache
+def load_profiles(configs: Path = CONFIGS) -> Profiles:
+    """Read and check `profiles.yml`.
+
+    Raises:
+        ConfigError: with file, line, field and what is permitted there.
+    """
+    file = configs / "profiles.yml"
+    tree = read_yaml(file)
+    try:
+        return Profiles.model_validate(render_env(tree.value, file))
+    except ValidationError as error:
+        raise ConfigError(explain(error, Profiles, tree, prefix=())) from None
+
+
+def target_name(configs: Path = CONFIGS) -> str:
+    """The chosen target.
+
+    Raises:
+        ConfigError: `LLM_ASSETS_TARGET` names none of the targets.
+    """
+    profiles = load_profiles(configs)
+    name = os.environ.get(TARGET_VARIABLE) or profiles.default_target
+    if name not in profiles.targets:
+        known = ", ".join(sorted(profiles.targets))
+        raise ConfigError(f"{configs / 'profiles.yml'}: target '{name}' does not exist; targets: {known}")
+    return name
+
+
+def load_profile(target: str | None = None, configs: Path = CONFIGS) -> Profile:
+    """The profile of `target`, by default the chosen one; a relative state_dir starts at the project's root."""
+    name = target or target_name(configs)
+    profiles = load_profiles(configs)
+    if name not in profiles.targets:
+        raise ConfigError(f"{configs / 'profiles.yml'}: target '{name}' does not exist; targets: {', '.join(sorted(profiles.targets))}")
+    profile = profiles.targets[name]
+    return profile.model_copy(update={"state_dir": configs.parent / profile.state_dir})
+
+
+def load_vars(configs: Path = CONFIGS) -> Mapping[str, Any]:
+    """The variables for templates: the top-level ones, overridden by the target's."""
+    profiles = load_profiles(configs)
+    return {**profiles.vars, **profiles.targets[target_name(configs)].vars}
