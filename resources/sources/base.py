@@ -1,0 +1,59 @@
+"""The contract of a source of documents."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class SourceError(Exception):
+    """A source that is missing or cannot be listed or read; the message names it and the way out."""
+
+
+class FileVanished(SourceError):
+    """A listed file is no longer there."""
+
+
+class FileTooLarge(SourceError):
+    """A file holds more bytes than the caller allows."""
+
+
+@dataclass(frozen=True, order=True)
+class SourceFile:
+    """One document of a source.
+
+    Args:
+        uri: the source's path as the user wrote it, then "/" and the relative path; stable across checkouts.
+        size: bytes.
+        stamp: differs whenever the content may have changed (modification time and size, ETag, line digest).
+    """
+
+    uri: str
+    size: int
+    stamp: str
+
+
+class Source(ABC):
+    """Lists and reads documents. Small and picklable, so that worker processes can read for themselves."""
+
+    # True where only the process that opened the source can see its files (memory://).
+    process_bound: ClassVar[bool] | bool = False
+
+    @abstractmethod
+    def list(self) -> list[SourceFile]:
+        """All files, sorted by uri.
+
+        Raises:
+            SourceError: the source is missing or any part of it cannot be listed.
+        """
+
+    @abstractmethod
+    def read(self, file: SourceFile, max_bytes: int) -> bytes:
+        """The content of one listed file.
+
+        Raises:
+            FileVanished: it is gone since it was listed.
+            FileTooLarge: it has more than `max_bytes` bytes.
+            SourceError: it cannot be read.
+        """
