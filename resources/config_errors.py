@@ -100,8 +100,10 @@ def _what(item: Any, model: type[BaseModel]) -> str:
 def _unknown(name: str, permitted: list[str]) -> str:
     close = difflib.get_close_matches(name, permitted, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
-    return f"unknown field{hint} Permitted: {', '.join(permitted)}" if hint else (
-        f"unknown field; permitted: {', '.join(permitted)}"
+    return (
+        f"unknown field{hint} Permitted: {', '.join(permitted)}"
+        if hint
+        else (f"unknown field; permitted: {', '.join(permitted)}")
     )
 
 

@@ -26,13 +26,19 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    state_dir: Path = Field(description="Folder for tables, indexes, models, caches and, by default, the state database.")
-    state_url: str | None = Field(None, description="State database; PostgreSQL where several hosts share one.")
+    state_dir: Path = Field(
+        description="Folder for tables, indexes, models, caches and, by default, the state database."
+    )
+    state_url: str | None = Field(
+        None, description="State database; PostgreSQL where several hosts share one."
+    )
     index: Literal["lancedb"] = Field("lancedb", description="Backend of the vector index.")
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="How the steps of one run execute: one after the other, or side by side."
     )
-    workers: int | None = Field(None, ge=1, description="Parser processes of a step; by default one per core.")
+    workers: int | None = Field(
+        None, ge=1, description="Parser processes of a step; by default one per core."
+    )
     vars: dict[str, Any] = Field(default_factory=dict, description="Overrides of the top-level vars.")
 
     @property
@@ -90,7 +96,9 @@ def load_profile(target: str | None = None, configs: Path = CONFIGS) -> Profile:
     name = target or target_name(configs)
     profiles = load_profiles(configs)
     if name not in profiles.targets:
-        raise ConfigError(f"{configs / 'profiles.yml'}: target '{name}' does not exist; targets: {', '.join(sorted(profiles.targets))}")
+        raise ConfigError(
+            f"{configs / 'profiles.yml'}: target '{name}' does not exist; targets: {', '.join(sorted(profiles.targets))}"
+        )
     profile = profiles.targets[name]
     return profile.model_copy(update={"state_dir": configs.parent / profile.state_dir})
 

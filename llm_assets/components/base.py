@@ -15,7 +15,7 @@ from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from llm_assets.components.names import find_source, reference_function
-from llm_assets.components.schema import Settings, template_tolerant
+from llm_assets.schema import Settings, template_tolerant
 from resources.config_errors import ConfigError, explain, place
 from resources.profile import CONFIGS, load_vars
 from resources.templates import env_var, render, var_function
@@ -86,7 +86,9 @@ def tenant_of(folder: Path) -> str:
     """
     parts = folder.resolve().relative_to(CONFIGS).parts
     if not parts:
-        raise ConfigError(f"{CONFIGS.name}/defs.yaml belongs to no tenant: move it into a folder named after one")
+        raise ConfigError(
+            f"{CONFIGS.name}/defs.yaml belongs to no tenant: move it into a folder named after one"
+        )
     if not parts[0].isidentifier():
         raise ConfigError(f"{CONFIGS.name}/{parts[0]}: a tenant's folder needs letters, digits and _ only")
     return parts[0]

@@ -62,22 +62,18 @@ def _sources(tenant_folder: Path) -> dict[str, dict[str, Any]]:
     for file in sorted(tenant_folder.rglob("sources.yml")):
         for document in _documents(file):
             sources = document.get("sources")
-            if not isinstance(sources, dict) or not all(isinstance(entry, dict) for entry in sources.values()):
+            if not isinstance(sources, dict) or not all(
+                isinstance(entry, dict) for entry in sources.values()
+            ):
                 raise ConfigError(f"{shown(file)}: `sources:` maps names to {{path: …}}")
             for name, entry in sources.items():
-                found[name] = {**entry, "path": _anchored(entry.get("path"), file, name)}
+                found[name] = {"base": str(file.parent), **entry}
     return found
-
-
-def _anchored(path: Any, file: Path, name: str) -> str:
-    if not isinstance(path, str):
-        raise ConfigError(f"{shown(file)}: sources.{name}.path is missing")
-    return path if "://" in path or Path(path).is_absolute() else str(file.parent / path)
 
 
 def _documents(file: Path) -> Iterator[dict[str, Any]]:
     try:
-        documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=_Loader))  # noqa: S506 - a safe loader
+        documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=_Loader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{shown(file)}: not valid YAML: {error}") from None
     yield from (document for document in documents if isinstance(document, dict))

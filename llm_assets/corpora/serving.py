@@ -1,0 +1,115 @@
+"""Which state of an index is served: one pointer in the state database, moved in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources import state_schema as schema
+from resources.state import State, now
+from resources.vector_index.protocol import Snapshot
+
+
+@dataclass(frozen=True)
+class Served:
+    """A state of an index that is or was served.
+
+    Attributes:
+        seq: the order of serving.
+        snapshot: the collection and its version.
+        content: digest of the chunks and settings it holds.
+        rows: chunks in it.
+        settings: what a search needs to know: embedder, folder, languages.
+        served_at: seconds since the epoch.
+        origin: `build` or `rollback`.
+    """
+
+    seq: int
+    snapshot: Snapshot
+    content: str
+    rows: int
+    settings: dict[str, Any]
+    served_at: float
+    origin: str
+
+
+def served(state: State, tenant: str, corpus: str) -> Served | None:
+    """What is served now, or None."""
+    return next(iter(history(state, tenant, corpus)), None)
+
+
+def history(state: State, tenant: str, corpus: str) -> list[Served]:
+    """The states that can be served, newest first: the first is served, the others are kept for rollback."""
+    table = schema.served
+    query = sa.select(table).where(table.c.tenant == tenant, table.c.corpus == corpus, ~table.c.retired)
+    return [_served(row) for row in state.rows(query.order_by(table.c.seq.desc()))]
+
+
+def serve(
+    state: State,
+    tenant: str,
+    corpus: str,
+    snapshot: Snapshot,
+    *,
+    content: str,
+    rows: int,
+    settings: dict[str, Any],
+    origin: str = "build",
+    retire: list[int] | None = None,
+) -> None:
+    """Move the pointer to `snapshot`; `retire` are states that no rollback may reach any more."""
+    table = schema.served
+    row = {"tenant": tenant, "corpus": corpus, "collection": snapshot.collection, "version": snapshot.version}
+    row |= {"content": content, "rows": rows, "settings": settings, "origin": origin}
+    with state.write() as connection:
+        connection.execute(table.insert().values(**row, served_at=now(), retired=False))
+        if retire:
+            connection.execute(table.update().where(table.c.seq.in_(retire)).values(retired=True))
+
+
+def retire(state: State, seqs: list[int]) -> None:
+    """States that no rollback may reach any more."""
+    if seqs:
+        with state.write() as connection:
+            connection.execute(
+                schema.served.update().where(schema.served.c.seq.in_(seqs)).values(retired=True)
+            )
+
+
+def is_pinned(state: State, tenant: str, kind: str, name: str) -> bool:
+    """Whether automation may build, but not swap."""
+    return state.first(_pin(tenant, kind, name)) is not None
+
+
+def pin(state: State, tenant: str, kind: str, name: str) -> None:
+    """Hold what is served until `resume`."""
+    state.put(schema.pins, [{"tenant": tenant, "kind": kind, "name": name, "pinned_at": now()}])
+
+
+def resume(state: State, tenant: str, kind: str, name: str) -> bool:
+    """Let automation swap again. Returns whether it was pinned."""
+    pins = schema.pins
+    with state.write() as connection:
+        gone = connection.execute(
+            pins.delete().where(pins.c.tenant == tenant, pins.c.kind == kind, pins.c.name == name)
+        )
+    return gone.rowcount > 0
+
+
+def _pin(tenant: str, kind: str, name: str) -> sa.Select[Any]:
+    pins = schema.pins
+    return sa.select(pins).where(pins.c.tenant == tenant, pins.c.kind == kind, pins.c.name == name)
+
+
+def _served(row: dict[str, Any]) -> Served:
+    return Served(
+        seq=row["seq"],
+        snapshot=Snapshot(row["collection"], row["version"]),
+        content=row["content"],
+        rows=row["rows"],
+        settings=row["settings"],
+        served_at=row["served_at"],
+        origin=row["origin"],
+    )

