@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-Name = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", description="Lower-case words joined by _.")
-]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", description="Lower-case words joined by _.")]
 
 
 class Settings(BaseModel):

@@ -51,9 +51,7 @@ def shown(file: str | Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def explain(
-    error: ValidationError, model: type[BaseModel], tree: ValueAndSourcePositionTree, prefix: Path_
-) -> str:
+def explain(error: ValidationError, model: type[BaseModel], tree: ValueAndSourcePositionTree, prefix: Path_) -> str:
     """All errors of a validation, one a line, each with file, line, field and what is permitted.
 
     Args:

@@ -54,9 +54,7 @@ def _try_flock(descriptor: int) -> bool:
     return True
 
 
-def _poll(
-    take: Callable[[], bool], name: str, on_wait: Callable[[str], None] | None, timeout: float | None
-) -> None:
+def _poll(take: Callable[[], bool], name: str, on_wait: Callable[[str], None] | None, timeout: float | None) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = False
     while not take():

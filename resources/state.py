@@ -117,9 +117,7 @@ class State:
                 if found is None:
                     connection.execute(schema_info.insert().values(version=SCHEMA_VERSION))
         except sa.exc.SQLAlchemyError as error:
-            raise StateError(
-                f"state database {self._safe_url()} cannot be opened: {_cause(error)}"
-            ) from error
+            raise StateError(f"state database {self._safe_url()} cannot be opened: {_cause(error)}") from error
         if found is not None and found != SCHEMA_VERSION:
             raise StateError(
                 f"state database {self._safe_url()} has schema {found}, this version reads {SCHEMA_VERSION}: "

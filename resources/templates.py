@@ -20,9 +20,7 @@ def env_var(name: str, default: Any = _REQUIRED) -> Any:
     """
     value = os.environ.get(name, default)
     if value is _REQUIRED:
-        raise ConfigError(
-            f"env_var('{name}'): not set; set it, or give a default: env_var('{name}', 'value')"
-        )
+        raise ConfigError(f"env_var('{name}'): not set; set it, or give a default: env_var('{name}', 'value')")
     return value
 
 
@@ -39,9 +37,7 @@ def var_function(variables: Mapping[str, Any]) -> Callable[..., Any]:
     return var
 
 
-def render(
-    value: Any, scope: Mapping[str, Any], fail: Callable[[tuple[str | int, ...], str], Exception]
-) -> Any:
+def render(value: Any, scope: Mapping[str, Any], fail: Callable[[tuple[str | int, ...], str], Exception]) -> Any:
     """Render every template in a parsed YAML value.
 
     Args:
@@ -79,9 +75,7 @@ def render_env(value: Any, file: Path) -> Any:
     )
 
 
-def _render_one(
-    environment: Any, text: str, scope: Mapping[str, Any], fail: Callable[[str], Exception]
-) -> Any:
+def _render_one(environment: Any, text: str, scope: Mapping[str, Any], fail: Callable[[str], Exception]) -> Any:
     from jinja2 import TemplateError
 
     try:

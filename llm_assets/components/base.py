@@ -86,9 +86,7 @@ def tenant_of(folder: Path) -> str:
     """
     parts = folder.resolve().relative_to(CONFIGS).parts
     if not parts:
-        raise ConfigError(
-            f"{CONFIGS.name}/defs.yaml belongs to no tenant: move it into a folder named after one"
-        )
+        raise ConfigError(f"{CONFIGS.name}/defs.yaml belongs to no tenant: move it into a folder named after one")
     if not parts[0].isidentifier():
         raise ConfigError(f"{CONFIGS.name}/{parts[0]}: a tenant's folder needs letters, digits and _ only")
     return parts[0]

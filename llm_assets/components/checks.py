@@ -98,9 +98,7 @@ def run_test(test: TableTest, table: Readable) -> Outcome:
 
 def _metric(test: Metric, metrics: Mapping[str, float]) -> Outcome:
     if test.metric not in metrics:
-        return Outcome(
-            False, reason=f"'{test.metric}' was not measured; measured: {', '.join(sorted(metrics))}"
-        )
+        return Outcome(False, reason=f"'{test.metric}' was not measured; measured: {', '.join(sorted(metrics))}")
     return _bounded(metrics[test.metric], test.min, test.max, test.metric)
 
 

@@ -62,9 +62,7 @@ def _sources(tenant_folder: Path) -> dict[str, dict[str, Any]]:
     for file in sorted(tenant_folder.rglob("sources.yml")):
         for document in _documents(file):
             sources = document.get("sources")
-            if not isinstance(sources, dict) or not all(
-                isinstance(entry, dict) for entry in sources.values()
-            ):
+            if not isinstance(sources, dict) or not all(isinstance(entry, dict) for entry in sources.values()):
                 raise ConfigError(f"{shown(file)}: `sources:` maps names to {{path: …}}")
             for name, entry in sources.items():
                 found[name] = {"base": str(file.parent), **entry}

@@ -63,14 +63,10 @@ def known_chunks(state: State, tenant: str, corpus: str) -> dict[str, dict[str, 
 
 def chunks_version(state: State, tenant: str, corpus: str) -> str:
     """Digest of the content of the chunks table: the data version of the asset."""
-    return digest(
-        *sorted(f"{doc_id} {row['digest']}" for doc_id, row in known_chunks(state, tenant, corpus).items())
-    )
+    return digest(*sorted(f"{doc_id} {row['digest']}" for doc_id, row in known_chunks(state, tenant, corpus).items()))
 
 
-def cut(
-    platform: Platform, spec: CorpusSpec, chunker: Chunker, *, log: Log = lambda message: None
-) -> ChunkReport:
+def cut(platform: Platform, spec: CorpusSpec, chunker: Chunker, *, log: Log = lambda message: None) -> ChunkReport:
     """Bring the chunks table up to date with the documents table.
 
     Args:

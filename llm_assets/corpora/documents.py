@@ -242,9 +242,7 @@ class _Ingest:
 
     def _forgotten(self) -> set[str]:
         table = schema.forgotten
-        query = sa.select(table.c.doc_id).where(
-            table.c.tenant == self.spec.tenant, table.c.corpus == self.spec.name
-        )
+        query = sa.select(table.c.doc_id).where(table.c.tenant == self.spec.tenant, table.c.corpus == self.spec.name)
         return {row["doc_id"] for row in self.state.rows(query)}
 
 
@@ -279,11 +277,7 @@ def _batches(outcomes: Iterator[tuple[SourceFile, Any]]) -> Iterator[list[tuple[
     for file, outcome in outcomes:
         batch.append((file, outcome))
         chars += sum(len(element.text) for element in getattr(outcome, "elements", ()))
-        if (
-            len(batch) >= BATCH_DOCUMENTS
-            or chars >= BATCH_CHARS
-            or time.monotonic() - started > BATCH_SECONDS
-        ):
+        if len(batch) >= BATCH_DOCUMENTS or chars >= BATCH_CHARS or time.monotonic() - started > BATCH_SECONDS:
             yield batch
             batch, chars, started = [], 0, time.monotonic()
     if batch:

@@ -73,9 +73,7 @@ def retire(state: State, seqs: list[int]) -> None:
     """States that no rollback may reach any more."""
     if seqs:
         with state.write() as connection:
-            connection.execute(
-                schema.served.update().where(schema.served.c.seq.in_(seqs)).values(retired=True)
-            )
+            connection.execute(schema.served.update().where(schema.served.c.seq.in_(seqs)).values(retired=True))
 
 
 def is_pinned(state: State, tenant: str, kind: str, name: str) -> bool:

@@ -18,9 +18,7 @@ class SourceSettings(Settings):
     base: Path | None = Field(None, description="Folder that a relative path starts at instead.")
     include: list[str] = Field(default_factory=lambda: ["**"], description="Glob patterns of files to take.")
     exclude: list[str] = Field(default_factory=list, description="Glob patterns of files to leave out.")
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="Passed to fsspec: endpoints, profiles."
-    )
+    options: dict[str, Any] = Field(default_factory=dict, description="Passed to fsspec: endpoints, profiles.")
     allow_empty: bool = Field(False, description="Take an empty source as 'all deleted' instead of an error.")
 
 
@@ -61,18 +59,14 @@ class IndexSettings(Settings):
     """The collections of the vector index."""
 
     keep: int = Field(3, ge=1, description="Served states that stay for rollback, the current one included.")
-    min_recall: float = Field(
-        0.95, ge=0, le=1, description="recall@10 against exact search, or it is not served."
-    )
+    min_recall: float = Field(0.95, ge=0, le=1, description="recall@10 against exact search, or it is not served.")
 
 
 class EvaluationSettings(Settings):
     """Questions with relevant passages; a collection that fails the gate is not served."""
 
     path: str = Field(description="Folder with queries.jsonl and qrels/*.tsv.")
-    gate: dict[str, float] = Field(
-        default_factory=dict, description="Metric to least value, e.g. ndcg@10: 0.7."
-    )
+    gate: dict[str, float] = Field(default_factory=dict, description="Metric to least value, e.g. ndcg@10: 0.7.")
 
 
 class CorpusTests(Settings):

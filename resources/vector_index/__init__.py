@@ -1,0 +1,38 @@
+"""The searchable index of a corpus: one protocol, LanceDB embedded as the default backend."""
+
+from __future__ import annotations
+
+from resources.vector_index.filters import FILTER_FIELDS, Where
+from resources.vector_index.protocol import (
+    Hit,
+    IndexSpec,
+    InvalidQuery,
+    InvalidRows,
+    Mode,
+    Snapshot,
+    SnapshotGone,
+    StaleBase,
+    UnknownCollection,
+    VectorIndex,
+    VectorIndexError,
+    Verification,
+)
+from resources.vector_index.trust import dense_trust
+
+__all__ = [
+    "FILTER_FIELDS",
+    "Hit",
+    "IndexSpec",
+    "InvalidQuery",
+    "InvalidRows",
+    "Mode",
+    "Snapshot",
+    "SnapshotGone",
+    "StaleBase",
+    "UnknownCollection",
+    "VectorIndex",
+    "VectorIndexError",
+    "Verification",
+    "Where",
+    "dense_trust",
+]
