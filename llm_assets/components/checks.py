@@ -1,6 +1,5 @@
 """`tests:` in YAML become asset checks; one with `severity: error` blocks what is downstream."""
 
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,7 +46,7 @@ class Outcome:
 
 
 def table_checks(
-    key: dg.AssetKey, tests: Sequence[TableTest], read: Callable[[Platform], Readable]
+    key: dg.AssetKey, tests: Sequence[TableTest], read: "Callable[[Platform], Readable]"
 ) -> list[dg.AssetChecksDefinition]:
     """The checks of one table.
 
@@ -60,7 +59,7 @@ def table_checks(
 
 
 def metric_checks(
-    key: dg.AssetKey, tests: Sequence[Metric], metrics: Callable[[Platform], Mapping[str, float]]
+    key: dg.AssetKey, tests: Sequence[Metric], metrics: "Callable[[Platform], Mapping[str, float]]"
 ) -> list[dg.AssetChecksDefinition]:
     """The checks of measured figures. `metrics` gives their latest values."""
     return _checks(key, tests, lambda platform, test: _metric(test, metrics(platform)))
@@ -109,7 +108,7 @@ def _bounded(value: float, low: float | None, high: float | None, name: str) -> 
 
 
 def _checks(
-    key: dg.AssetKey, tests: Sequence[Any], run: Callable[[Platform, Any], Outcome]
+    key: dg.AssetKey, tests: Sequence[Any], run: "Callable[[Platform, Any], Outcome]"
 ) -> list[dg.AssetChecksDefinition]:
     if not tests:
         return []

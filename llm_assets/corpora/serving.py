@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from resources import state_schema as schema
 from resources.state import State, now
 from resources.vector_index.protocol import Snapshot
+
+if TYPE_CHECKING:
+    from resources.platform import Platform
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,23 @@ def retire(state: State, seqs: list[int]) -> None:
     if seqs:
         with state.write() as connection:
             connection.execute(schema.served.update().where(schema.served.c.seq.in_(seqs)).values(retired=True))
+
+
+class ServedRows:
+    """The served collection of a corpus as checks read it."""
+
+    def __init__(self, platform: Platform, tenant: str, corpus: str) -> None:
+        self._index = platform.index(tenant)
+        self._served = served(platform.state, tenant, corpus)
+
+    def count(self) -> int:
+        """Chunks that are served."""
+        return self._index.count(self._served.snapshot) if self._served else 0
+
+    def column(self, name: str) -> list[str]:
+        """`chunk_id` or `row_digest` of every served chunk."""
+        rows = self._index.row_digests(self._served.snapshot) if self._served else {}
+        return list(rows) if name == "chunk_id" else list(rows.values())
 
 
 def is_pinned(state: State, tenant: str, kind: str, name: str) -> bool:

@@ -1,0 +1,211 @@
+"""The chunks table becomes a served collection: a small change is a delta, a change of shape a new collection.
+
+The candidate is built beside what is served, verified and evaluated; only then is the pointer in the state database
+moved. A run that is killed leaves the pointer where it was, and the next one goes on from what the collection holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llm_assets.corpora import serving
+from llm_assets.corpora.chunks import CHUNK_COLUMNS, chunks_table, chunks_version
+from llm_assets.corpora.serving import Served
+from resources.digests import digest, digest_json
+from resources.vector_index.protocol import IndexSpec, Snapshot, Verification
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from llm_assets.corpora.embeddings import EmbeddingStore
+    from llm_assets.corpora.settings import CorpusSpec
+    from resources.platform import Platform
+    from resources.tables import Table
+    from resources.vector_index.protocol import VectorIndex
+
+BATCH_ROWS = 500
+SCAN_ABOVE = 5_000  # more changed chunks than this are read in one scan instead of by id
+
+Log = Callable[[str], None]
+Evaluate = Callable[[Snapshot], dict[str, float]]
+
+
+@dataclass
+class BuildReport:
+    """What one run did to the index.
+
+    Attributes:
+        snapshot: the candidate: the state that holds the chunks table.
+        content: digest of what it holds.
+        upserted, deleted: chunks written and removed.
+        verification: what was checked of it; None where nothing had changed.
+        metrics: its retrieval evaluation, if the corpus has one.
+        problems: why it is not served; empty if it is.
+        served: what is served after the run; None if nothing ever was.
+        pinned: a rollback holds what is served until it is resumed.
+    """
+
+    snapshot: Snapshot
+    content: str
+    upserted: int = 0
+    deleted: int = 0
+    verification: Verification | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    served: Served | None = None
+    pinned: bool = False
+
+
+def build(
+    platform: Platform,
+    spec: CorpusSpec,
+    store: EmbeddingStore,
+    *,
+    chunker: str,
+    evaluate: Evaluate | None,
+    gate: Callable[[dict[str, float]], list[str]],
+    log: Log = lambda message: None,
+) -> BuildReport:
+    """Bring the index up to date with the chunks table, and serve it if it passes.
+
+    Args:
+        platform: where tables, index and state are.
+        spec: the corpus.
+        store: the vectors of its chunks.
+        chunker: fingerprint of the chunker: another one makes a new collection, so that the old stays for rollback.
+        evaluate: measures the retrieval of a candidate; None where the corpus has no questions.
+        gate: what is wrong with these metrics, in plain words.
+        log: told of progress.
+    """
+    index, state = platform.index(spec.tenant), platform.state
+    collection = collection_name(spec, chunker, store.embedder.fingerprint)
+    content = digest(collection, chunks_version(state, spec.tenant, spec.name))
+    now = serving.served(state, spec.tenant, spec.name)
+    pinned = serving.is_pinned(state, spec.tenant, "index", spec.name)
+    if now and now.content == content and index.latest(collection) is not None:
+        return BuildReport(now.snapshot, content, served=now, pinned=pinned)
+    index.create(collection, IndexSpec(store.embedder.dimension))
+    report = _update(index, collection, content, chunks_table(platform, spec.tenant, spec.name), store, log)
+    report.pinned = pinned
+    report.verification = index.verify(report.snapshot, chunks_table(platform, spec.tenant, spec.name).count())
+    report.problems = report.verification.problems(spec.settings.index.min_recall)
+    if not report.problems and evaluate:
+        report.metrics = evaluate(report.snapshot)
+        report.problems = gate(report.metrics)
+    if not report.problems and not pinned:
+        _serve(platform, spec, store, report)
+    report.served = serving.served(state, spec.tenant, spec.name)
+    _retain(index, platform, spec, report)
+    return report
+
+
+def collection_name(spec: CorpusSpec, chunker: str, embedder: str) -> str:
+    """The collection of a corpus in one shape: what cannot be changed in place is in its name."""
+    return f"{spec.name}__{digest(chunker, embedder)[:12]}"
+
+
+def search_settings(spec: CorpusSpec, store: EmbeddingStore) -> dict[str, Any]:
+    """What a search of the served index needs to know, kept with the pointer."""
+    embedder = spec.settings.embedder
+    languages = store.embedder.languages
+    return {
+        "model": embedder.model,
+        "folder": str(spec.folder),
+        "runtime": embedder.runtime,
+        "languages": sorted(languages) if languages is not None else None,
+        "embedder": store.embedder.fingerprint,
+    }
+
+
+def _update(
+    index: VectorIndex, collection: str, content: str, chunks: Table, store: EmbeddingStore, log: Log
+) -> BuildReport:
+    """Write the difference between the chunks table and the newest state of the collection."""
+    base = index.latest(collection)
+    have = index.row_digests(base) if base else {}
+    want = dict(_pairs(chunks))
+    changed = [chunk_id for chunk_id, row in want.items() if have.get(chunk_id) != row]
+    gone = [chunk_id for chunk_id in have if chunk_id not in want]
+    if base and not changed and not gone:
+        return BuildReport(base, content)
+    upserts = _with_vectors(_changed(chunks, changed), store, len(changed), log)
+    snapshot = index.apply(collection, base, upserts, gone)
+    return BuildReport(snapshot, content, upserted=len(changed), deleted=len(gone))
+
+
+def _pairs(chunks: Table) -> Iterator[tuple[str, str]]:
+    for batch in chunks.scan(["chunk_id", "row_digest"]):
+        yield from zip(batch["chunk_id"].to_pylist(), batch["row_digest"].to_pylist(), strict=True)
+
+
+def _changed(chunks: Table, changed: Sequence[str]) -> Iterator[pa.Table]:
+    """The changed rows of the chunks table, some hundred at a time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(changed) <= SCAN_ABOVE:
+        for start in range(0, len(changed), BATCH_ROWS):
+            yield chunks.get("chunk_id", changed[start : start + BATCH_ROWS], CHUNK_COLUMNS)
+        return
+    wanted = pa.array(changed)
+    for batch in chunks.scan(CHUNK_COLUMNS):
+        table = pa.Table.from_batches([batch])
+        yield table.filter(pc.is_in(table["chunk_id"], value_set=wanted))
+
+
+def _with_vectors(
+    tables: Iterator[pa.Table], store: EmbeddingStore, total: int, log: Log
+) -> Iterator[pa.RecordBatch]:
+    import numpy as np
+    import pyarrow as pa
+
+    done = 0
+    for table in tables:
+        keys = table["text_digest"].to_pylist()
+        vectors = store.get(keys)
+        flat = np.concatenate([vectors[key] for key in keys]) if keys else np.empty(0, np.float32)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), store.embedder.dimension)
+        yield from table.append_column("vector", column).combine_chunks().to_batches()
+        done += len(keys)
+        log(f"{done} of {total} chunks written to the index")
+
+
+def _serve(platform: Platform, spec: CorpusSpec, store: EmbeddingStore, report: BuildReport) -> None:
+    assert report.verification is not None  # noqa: S101 - `build` verifies before it serves
+    serving.serve(
+        platform.state,
+        spec.tenant,
+        spec.name,
+        report.snapshot,
+        content=report.content,
+        rows=report.verification.count,
+        settings=search_settings(spec, store),
+    )
+
+
+def _retain(index: VectorIndex, platform: Platform, spec: CorpusSpec, report: BuildReport) -> None:
+    """Keep the last states for rollback, and remove what no pointer names any more."""
+    kept = serving.history(platform.state, spec.tenant, spec.name)
+    serving.retire(platform.state, [entry.seq for entry in kept[spec.settings.index.keep :]])
+    kept = kept[: spec.settings.index.keep]
+    named = {entry.snapshot.collection for entry in kept} | {report.snapshot.collection}
+    for collection in own_collections(index, spec.name):
+        if collection in named:
+            snapshots = [entry.snapshot for entry in kept if entry.snapshot.collection == collection]
+            if collection == report.snapshot.collection:
+                snapshots.append(report.snapshot)
+            index.tidy(collection, snapshots)
+        else:
+            index.drop(collection)
+
+
+def own_collections(index: VectorIndex, corpus: str) -> list[str]:
+    """The collections of a corpus, whatever their shape."""
+    return [name for name in index.collections() if name.rpartition("__")[0] == corpus]
+
+
+def queries_subject(snapshot: Snapshot, content: str, queries: object) -> str:
+    """Names what an evaluation measured: the content of a collection and the questions asked."""
+    return digest(snapshot.collection, content, digest_json(queries))

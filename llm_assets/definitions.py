@@ -1,0 +1,25 @@
+"""The code location: everything in `dbt_like_configs`, bound to the resources of the chosen target."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from llm_assets.console import console_logger
+from llm_assets.jobs import all_jobs
+from resources.dagster_platform import PLATFORM_KEY, PlatformResource
+from resources.profile import CONFIGS, ROOT, load_profile, target_name
+
+EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load the components, and add what they share: resources, executor, jobs, logging."""
+    loaded = dg.load_from_defs_folder(path_within_project=ROOT)
+    shared = dg.Definitions(
+        resources={PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS))},
+        executor=EXECUTORS[load_profile().executor],
+        jobs=all_jobs(loaded),
+        loggers={"console": console_logger},
+    )
+    return dg.Definitions.merge(loaded, shared)

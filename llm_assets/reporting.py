@@ -1,0 +1,80 @@
+"""What people see of a materialisation in the Dagster UI: counts, rates, tables and pictures.
+
+No text of a document goes into metadata: the event log is not reached by `forget`.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+TABLE_ROWS = 200  # rows of a table in metadata; more makes the page slow
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> dg.TableMetadataValue:
+    """A table as metadata; at most `TABLE_ROWS` rows of it."""
+    records = [dg.TableRecord({name: _cell(row.get(name)) for name in columns}) for row in rows]
+    schema = dg.TableSchema([dg.TableColumn(name, _type(records, name)) for name in columns])
+    return dg.MetadataValue.table(records[:TABLE_ROWS], schema=schema)
+
+
+def counts(values: Iterable[str | None], name: str) -> dg.TableMetadataValue:
+    """How often each value occurs, most frequent first."""
+    ordered = Counter(value or "unknown" for value in values).most_common()
+    return table([{name: value, "count": count} for value, count in ordered], [name, "count"])
+
+
+def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
+    """A PNG picture as metadata."""
+    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def rate(count: float, seconds: float) -> float:
+    """Count per second, rounded; 0 where nothing was done."""
+    return round(count / seconds, 1) if count and seconds > 0 else 0.0
+
+
+@contextmanager
+def clear_failures(subject: str) -> Iterator[None]:
+    """Turn errors that people can mend into a failure that says so, without a retry and without a traceback first."""
+    from resources.config_errors import ConfigError
+    from resources.state import StateError
+
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise dg.Failure(
+                f"{subject}: the disk is full. What was finished is kept; make room and run it again.",
+                allow_retries=False,
+            ) from error
+        raise
+    except (ConfigError, StateError, *_named_errors()) as error:
+        raise dg.Failure(f"{subject}: {error}", allow_retries=False) from error
+
+
+def _named_errors() -> tuple[type[Exception], ...]:
+    """Errors of the parts whose message already names the thing, the place and the way out."""
+    from llm_assets.corpora.documents import EmptySourceError
+    from resources.model_sources import ModelError
+    from resources.sources import SourceError
+    from resources.vector_index.protocol import VectorIndexError
+
+    return (EmptySourceError, ModelError, SourceError, VectorIndexError)
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def _type(records: Sequence[dg.TableRecord], name: str) -> str:
+    kinds = {type(record.data[name]) for record in records} - {type(None)}
+    if kinds and kinds <= {int}:
+        return "int"
+    return "float" if kinds and kinds <= {int, float} else "string"
