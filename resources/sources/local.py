@@ -76,7 +76,9 @@ class LocalFolder(Source):
             # A link without a target is listed, and reading it says so; anything else was deleted just now.
             return SourceFile(uri, 0, "missing") if entry.is_symlink() else None
         except OSError as error:
-            raise SourceError(f"source '{self.label}': {entry.path}: {error.strerror}. Check its permissions.") from error
+            raise SourceError(
+                f"source '{self.label}': {entry.path}: {error.strerror}. Check its permissions."
+            ) from error
         if not stat.S_ISREG(found.st_mode):  # pipes, sockets and devices would block or never end
             return None
         return SourceFile(uri, found.st_size, f"{found.st_mtime_ns}:{found.st_size}")

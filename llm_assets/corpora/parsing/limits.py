@@ -1,0 +1,42 @@
+"""What the kernel holds a worker to: a ceiling on its memory, and death with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends, even by SIGKILL."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def exit_if_orphaned(parent: int) -> None:
+    """Leave if the parent ended before `die_with_parent` took hold."""
+    if os.getppid() != parent:
+        raise SystemExit(0)
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """Cap private memory, of this process and of each child.
+
+    RLIMIT_DATA counts what a process can really fill; RLIMIT_AS would also count the libraries' mappings and
+    the terabyte that pandoc's runtime reserves without using it.
+    """
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def return_freed_memory() -> None:
+    """Give what the last document used back to the system; glibc would keep it."""
+    ctypes.CDLL(None).malloc_trim(0)
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now."""
+    with open("/proc/self/statm") as statm:  # noqa: PTH123  (once per document)
+        return int(statm.read().split()[1]) * resource.getpagesize()
