@@ -6,6 +6,7 @@ import dagster as dg
 
 from llm_assets.console import console_logger
 from llm_assets.jobs import all_jobs
+from resources.config_errors import with_plain_errors
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.profile import CONFIGS, ROOT, load_profile, target_name
 
@@ -15,7 +16,7 @@ EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiproce
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load the components, and add what they share: resources, executor, jobs, logging."""
-    loaded = dg.load_from_defs_folder(path_within_project=ROOT)
+    loaded = with_plain_errors(lambda: dg.load_from_defs_folder(path_within_project=ROOT))
     shared = dg.Definitions(
         resources={PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS))},
         executor=EXECUTORS[load_profile().executor],

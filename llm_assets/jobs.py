@@ -14,7 +14,10 @@ def all_jobs(defs: dg.Definitions) -> list[dg.UnresolvedAssetJobDefinition]:
     """The jobs; one that would select nothing is left out."""
     keys = [key for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition) for key in asset.keys]
     jobs = {
-        "everything": ("Every corpus and every model, from the files to what is served.", CORPUS_STAGES + MODEL_STAGES),
+        "everything": (
+            "Every corpus and every model, from the files to what is served.",
+            CORPUS_STAGES + MODEL_STAGES,
+        ),
         "ingest": ("Every corpus, from the files to the served index.", CORPUS_STAGES),
         "train": ("Every model, from its training set to its promotion.", MODEL_STAGES),
     }

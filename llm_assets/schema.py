@@ -93,7 +93,10 @@ TableTest = Annotated[NotNull | Unique | AcceptedValues | RowCount | Share, Fiel
 
 @cache
 def template_tolerant(model: type[BaseModel]) -> type[BaseModel]:
-    """The model for editors and `dg check yaml`: any value may also be a template."""
+    """A model that takes every value as it stands in the file, for a component that renders its templates first.
+
+    Its JSON schema, which editors and `dg check yaml` use, is that of `model`, with templates allowed everywhere.
+    """
 
     class Tolerant(BaseModel):
         model_config = ConfigDict(extra="allow", title=model.__name__)

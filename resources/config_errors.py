@@ -5,20 +5,39 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 if TYPE_CHECKING:
     from dagster_shared.yaml_utils.source_position import SourcePositionTree, ValueAndSourcePositionTree
     from pydantic import BaseModel, ValidationError
 
 Path_ = tuple[str | int, ...]
+T = TypeVar("T")
 
 
 class ConfigError(ValueError):
     """A configuration file is wrong; the message says where and what is permitted."""
+
+
+def with_plain_errors(load: Callable[[], T]) -> T:
+    """Call `load`; a wrong configuration fails with its own message, not wrapped in those of the layers above."""
+    try:
+        return load()
+    except Exception as error:
+        found = _config_error_in(error)
+        if found is None:
+            raise
+    # Raised outside of the handler: the error has no context, so that nothing else is printed.
+    raise found
+
+
+def _config_error_in(error: BaseException | None) -> ConfigError | None:
+    while error is not None and not isinstance(error, ConfigError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else ConfigError(str(error))
 
 
 def read_yaml(file: Path) -> ValueAndSourcePositionTree:
@@ -60,10 +79,12 @@ def explain(error: ValidationError, model: type[BaseModel], tree: ValueAndSource
         tree: the parsed file.
         prefix: the path of the value in the file, for example `("attributes",)`.
     """
-    return "\n".join(
-        f"{place(tree.source_position_tree, (*prefix, *_in_file(item['loc'], tree, prefix)))}: {_what(item, model)}"
-        for item in error.errors()
-    )
+    found = []
+    for item in error.errors():
+        path = (*prefix, *_in_file(item["loc"], tree, prefix))
+        line = tree.source_position_tree.lookup_closest_and_path(list(path), None)[0].start.line
+        found.append((line, f"{place(tree.source_position_tree, path)}: {_what(item, model)}"))
+    return "\n".join(message for _, message in sorted(found))
 
 
 def _in_file(location: Path_, tree: ValueAndSourcePositionTree, prefix: Path_) -> Path_:
@@ -97,12 +118,8 @@ def _what(item: Any, model: type[BaseModel]) -> str:
 
 def _unknown(name: str, permitted: list[str]) -> str:
     close = difflib.get_close_matches(name, permitted, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    return (
-        f"unknown field{hint} Permitted: {', '.join(permitted)}"
-        if hint
-        else (f"unknown field; permitted: {', '.join(permitted)}")
-    )
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    return f"unknown field{hint}; permitted: {', '.join(permitted)}"
 
 
 def _fields_at(model: type[BaseModel], location: Path_) -> set[str]:
@@ -117,6 +134,8 @@ def _step(annotation: Any, part: str | int) -> Iterator[Any]:
     for candidate in _models([annotation]):
         if part in candidate.model_fields:
             yield candidate.model_fields[str(part)].annotation
+        elif any(part in get_args(field.annotation) for field in candidate.model_fields.values()):
+            yield candidate  # the part is the tag of this member of a union
     if get_origin(annotation) in {list, tuple, dict} and get_args(annotation):
         yield get_args(annotation)[-1 if get_origin(annotation) is dict else 0]
     elif get_origin(annotation) in {typing.Union, types.UnionType, typing.Annotated}:

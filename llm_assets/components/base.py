@@ -1,7 +1,7 @@
 """What every component shares: YAML in, templates rendered, checked, and errors that say where.
 
-A component's schema is a plain pydantic model. It is checked after the templates are rendered, so that `{{ var('size') }}`
-may stand for a number, and every error names file, line, field and the permitted values.
+A component's schema is a plain pydantic model. It is checked after the templates are rendered, so that
+`{{ var('size') }}` may stand for a number, and every error names file, line, field and the permitted values.
 """
 
 from __future__ import annotations
@@ -12,19 +12,13 @@ from typing import Any, ClassVar, Self
 
 import dagster as dg
 from dagster_shared.yaml_utils.source_position import ValueAndSourcePositionTree
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from llm_assets.components.names import find_source, reference_function
 from llm_assets.schema import Settings, template_tolerant
 from resources.config_errors import ConfigError, explain, place
 from resources.profile import CONFIGS, load_vars
 from resources.templates import env_var, render, var_function
-
-
-class RawAttributes(BaseModel):
-    """The attributes as they stand in the file; `ConfigComponent.load` checks them."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class ConfigComponent(dg.Component):
@@ -39,10 +33,6 @@ class ConfigComponent(dg.Component):
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        return RawAttributes
-
-    @classmethod
-    def get_schema(cls) -> type[BaseModel]:
         return template_tolerant(cls.settings_model)
 
     @classmethod
@@ -57,7 +47,7 @@ class ConfigComponent(dg.Component):
         def fail(path: tuple[str | int, ...], message: str) -> ConfigError:
             return ConfigError(f"{place(positions, ('attributes', *path))}: {message}")
 
-        rendered = render(raw, _scope(folder, tenant), fail)
+        rendered = render(raw, _scope(tenant), fail)
         tree = ValueAndSourcePositionTree({"attributes": rendered}, positions)
         try:
             settings = cls.settings_model.model_validate(rendered)
@@ -92,7 +82,7 @@ def tenant_of(folder: Path) -> str:
     return parts[0]
 
 
-def _scope(folder: Path, tenant: str) -> Mapping[str, Any]:
+def _scope(tenant: str) -> Mapping[str, Any]:
     variables = load_vars()
     return {
         "ref": reference_function(CONFIGS / tenant),

@@ -1,6 +1,5 @@
 """`tests:` in YAML become asset checks; one with `severity: error` blocks what is downstream."""
 
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 

@@ -1,6 +1,5 @@
 """The assets of a corpus: read, call, write, report. The work is in the modules beside this one."""
 
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,7 +86,9 @@ def _documents(spec: CorpusSpec) -> dg.AssetsDefinition:
     settings = spec.settings
 
     @dg.asset(
-        **_common(spec, "documents", {"python", "lance"}, "One row a file: its text, language, or why it is not read."),
+        **_common(
+            spec, "documents", {"python", "lance"}, "One row a file: its text, language, or why it is not read."
+        ),
         deps=[asset_key(spec, "source_files")],
         code_version=_version(settings.source, settings.parse),
     )
@@ -134,7 +135,9 @@ def _chunks(spec: CorpusSpec) -> dg.AssetsDefinition:
     settings = spec.settings
 
     @dg.asset(
-        **_common(spec, "chunks", {"python", "lance"}, "Passages of the documents, each small enough to embed whole."),
+        **_common(
+            spec, "chunks", {"python", "lance"}, "Passages of the documents, each small enough to embed whole."
+        ),
         deps=[asset_key(spec, "documents")],
         code_version=_version(settings.chunk, settings.embedder),
     )
@@ -161,14 +164,18 @@ def _embeddings(spec: CorpusSpec) -> dg.AssetsDefinition:
     settings = spec.settings
 
     @dg.asset(
-        **_common(spec, "embeddings", {"python", "lance"}, "One vector a distinct text, kept by content and embedder."),
+        **_common(
+            spec, "embeddings", {"python", "lance"}, "One vector a distinct text, kept by content and embedder."
+        ),
         deps=[asset_key(spec, "chunks")],
         code_version=_version(settings.embedder),
     )
     def embeddings_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         with _stage(context, spec, platform) as opened, open_store(opened, spec) as store:
             report = embeddings.embed_corpus(opened, spec, store, log=context.log.info)
-            version = digest_json([chunks.chunks_version(opened.state, spec.tenant, spec.name), store.embedder.fingerprint])
+            version = digest_json(
+                [chunks.chunks_version(opened.state, spec.tenant, spec.name), store.embedder.fingerprint]
+            )
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(version),
                 metadata={
@@ -208,7 +215,9 @@ def _vector_index(spec: CorpusSpec) -> dg.AssetsDefinition:
                 log=context.log.info,
             )
             if report.pinned:
-                context.log.warning(f"{spec.id} is pinned by a rollback: built, not served (llm-assets resume {spec.id})")
+                context.log.warning(
+                    f"{spec.id} is pinned by a rollback: built, not served (llm-assets resume {spec.id})"
+                )
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(report.served.content if report.served else "nothing served"),
                 metadata=_index_metadata(report),
@@ -281,7 +290,9 @@ def _checks(spec: CorpusSpec) -> list[dg.AssetChecksDefinition]:
     found += table_checks(asset_key(spec, "chunks"), tests.chunks, chunk_rows)
     found += table_checks(asset_key(spec, "embeddings"), tests.embeddings, embedding_rows)
     found += table_checks(
-        asset_key(spec, "vector_index"), tests.vector_index, lambda platform: serving.ServedRows(platform, tenant, name)
+        asset_key(spec, "vector_index"),
+        tests.vector_index,
+        lambda platform: serving.ServedRows(platform, tenant, name),
     )
     found += metric_checks(
         asset_key(spec, "retrieval_evaluation"),
@@ -292,9 +303,7 @@ def _checks(spec: CorpusSpec) -> list[dg.AssetChecksDefinition]:
 
 
 @contextmanager
-def _stage(
-    context: dg.AssetExecutionContext, spec: CorpusSpec, platform: PlatformResource
-) -> "Iterator[Platform]":
+def _stage(context: dg.AssetExecutionContext, spec: CorpusSpec, platform: PlatformResource) -> "Iterator[Platform]":
     """One stage of one corpus at a time, whoever runs it; errors that people can mend are said plainly."""
     opened = platform.open()
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from resources.vector_index.filters import FILTER_FIELDS, Where
-from resources.vector_index.protocol import (
-    Hit,
-    IndexSpec,
+from resources.vector_index.errors import (
     InvalidQuery,
     InvalidRows,
-    Mode,
-    Snapshot,
     SnapshotGone,
     StaleBase,
     UnknownCollection,
-    VectorIndex,
     VectorIndexError,
-    Verification,
 )
+from resources.vector_index.filters import FILTER_FIELDS, Where
+from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, VectorIndex, Verification
 from resources.vector_index.trust import dense_trust
 
 __all__ = [
