@@ -1,0 +1,95 @@
+"""Reading one snapshot of a Lance collection: the halves of a search, and the check of what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from resources.vector_index.lance_writing import VECTOR_INDEX
+from resources.vector_index.protocol import Hit, Verification
+from resources.vector_index.rows import HIT_COLUMNS, SEARCH_TEXT
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from lancedb.table import Table
+
+REFINE = 10  # the graph compares quantised vectors: it fetches 10 × k and orders them by the exact ones
+RECALL_AT = 10
+_SEED = 7  # a verification repeats exactly
+
+Rows = dict[str, dict[str, Any]]  # chunk_id to its columns and `_score`, best first
+
+
+def by_text(table: Table, text: str, where: str | None, limit: int) -> Rows:
+    """BM25 over title, headings and text; rows that the index does not cover yet are found too."""
+    from lancedb.query import MatchQuery
+
+    query = table.search(MatchQuery(text, SEARCH_TEXT), query_type="fts").select([*HIT_COLUMNS, "_score"])
+    found = (query.where(where) if where else query).limit(limit).to_arrow()
+    return {row["chunk_id"]: row for row in found.to_pylist()}
+
+
+def by_vector(table: Table, vector: np.ndarray, where: str | None, limit: int) -> Rows:
+    """Cosine similarity."""
+    found = _nearest(table, vector, [*HIT_COLUMNS, "_distance"], where, limit)
+    return {row["chunk_id"]: row | {"_score": 1.0 - row.pop("_distance")} for row in found.to_pylist()}
+
+
+def _nearest(
+    table: Table, vector: Any, columns: Sequence[str], where: str | None, limit: int, *, exact: bool = False
+) -> pa.Table:
+    query = table.search(vector, vector_column_name="vector", query_type="vector").distance_type("cosine")
+    query = query.bypass_vector_index() if exact else query.refine_factor(REFINE)
+    query = query.where(where) if where else query
+    return query.select(list(columns)).limit(limit).to_arrow()
+
+
+def hits(scores: dict[str, float], text: Rows, vector: Rows) -> list[Hit]:
+    """The rows behind fused (or single) scores, in their order."""
+    return [
+        _hit((text.get(key) or vector[key]), score, text.get(key), vector.get(key)) for key, score in scores.items()
+    ]
+
+
+def _hit(row: dict[str, Any], score: float, text: dict[str, Any] | None, vector: dict[str, Any] | None) -> Hit:
+    columns: dict[str, Any] = {name: row[name] for name in HIT_COLUMNS}
+    columns["headings"] = tuple(row["headings"] or ())
+    return Hit(
+        **columns,
+        score=score,
+        text_score=text["_score"] if text else None,
+        vector_score=vector["_score"] if vector else None,
+    )
+
+
+def row_digests(table: Table) -> dict[str, str]:
+    """chunk_id to row_digest, by a scan of those two columns."""
+    found = table.search().select(["chunk_id", "row_digest"]).limit(None).to_arrow()
+    return dict(zip(found["chunk_id"].to_pylist(), found["row_digest"].to_pylist(), strict=True))
+
+
+def verification(table: Table, expected: int, sample: int) -> Verification:
+    """Count, look for duplicates, and search for sampled stored vectors with and without the index."""
+    import numpy as np
+
+    ids = table.search().select(["chunk_id"]).limit(None).to_arrow()["chunk_id"]
+    picks = np.random.default_rng(_SEED).permutation(len(ids))[:sample]
+    recall = _recall(table, sorted(int(pick) for pick in picks))
+    duplicates = len(ids) - len(ids.unique())
+    return Verification(len(ids), expected, duplicates, recall, len(picks))
+
+
+def _recall(table: Table, offsets: list[int]) -> float:
+    if not offsets or not any(index.name == VECTOR_INDEX for index in table.list_indices()):
+        return 1.0  # no index: every search is the exact one
+    vectors = table.take_offsets(offsets).select(["vector"]).to_arrow()["vector"].to_pylist()
+    return sum(_overlap(table, vector) for vector in vectors) / len(vectors)
+
+
+def _overlap(table: Table, vector: list[float]) -> float:
+    """Share of the exact nearest that the index found; ties at the edge count as found."""
+    exact = _nearest(table, vector, ["_distance"], None, RECALL_AT, exact=True)["_distance"].to_pylist()
+    found = _nearest(table, vector, ["_distance"], None, RECALL_AT)["_distance"].to_pylist()
+    edge = max(exact) + 1e-6
+    return min(1.0, sum(distance <= edge for distance in found) / len(exact))

@@ -1,0 +1,243 @@
+"""The embedded default: a collection is a Lance table, a snapshot is one version of it.
+
+Every write is one Lance transaction, so a killed writer leaves whole batches; every reader opens one version, so
+what it reads cannot change under it. Small collections are searched exactly, large ones through an HNSW graph.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from resources.vector_index import lance_reading, lance_upkeep, lance_writing
+from resources.vector_index.errors import (
+    InvalidQuery,
+    SnapshotGone,
+    StaleBase,
+    UnknownCollection,
+    VectorIndexError,
+)
+from resources.vector_index.filters import Where, conditions, sql
+from resources.vector_index.fusion import depth, fuse
+from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Verification
+from resources.vector_index.rows import collection_schema, fitted, spec_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from lancedb.db import DBConnection
+    from lancedb.table import Table
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_OPEN_SNAPSHOTS = 16
+
+
+class LanceIndex:
+    """A `VectorIndex` in a folder or a bucket.
+
+    Args:
+        root: folder, or URL such as `s3://bucket/prefix`, that holds the collections.
+        storage_options: credentials and settings of the bucket, as Lance takes them.
+    """
+
+    def __init__(self, root: str | Path, *, storage_options: Mapping[str, str] | None = None) -> None:
+        self.root = str(root)
+        self._storage_options = dict(storage_options or {})
+        self._opened: OrderedDict[Snapshot, Table] = OrderedDict()
+        self._opening = Lock()
+
+    @cached_property
+    def _database(self) -> DBConnection:
+        # Index statistics otherwise load all centroids, and say so on every call.
+        os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
+        import lancedb
+
+        return lancedb.connect(self.root, storage_options=self._storage_options or None)
+
+    def collections(self) -> list[str]:
+        """The names of the collections, sorted."""
+        if "://" not in self.root and not Path(self.root).is_dir():
+            return []
+        return sorted(self._database.list_tables(limit=100_000).tables)
+
+    def create(self, collection: str, spec: IndexSpec) -> Snapshot:
+        """Make an empty collection, or find it there with an equal spec."""
+        if not _NAME.fullmatch(collection):
+            raise VectorIndexError(
+                f"collection '{collection}': a name has 1 to 128 letters, digits, '_', '.' or '-' and does not "
+                "start with a sign"
+            )
+        table = self._database.create_table(collection, schema=collection_schema(spec), exist_ok=True)
+        if spec_of(table.schema) != spec:
+            raise VectorIndexError(
+                f"collection '{collection}' was made with {spec_of(table.schema)}, not {spec}: "
+                "build a new collection under another name"
+            )
+        lance_writing.refresh_indexes(table, spec)
+        return Snapshot(collection, table.version)
+
+    def drop(self, collection: str) -> None:
+        """Remove a collection and its files."""
+        with self._opening:
+            for snapshot in [key for key in self._opened if key.collection == collection]:
+                del self._opened[snapshot]
+        if collection in self.collections():
+            self._database.drop_table(collection)
+
+    def latest(self, collection: str) -> Snapshot | None:
+        """The newest version; None without such a collection."""
+        try:
+            return Snapshot(collection, self._writable(collection).version)
+        except UnknownCollection:
+            return None
+
+    def apply(
+        self,
+        collection: str,
+        base: Snapshot | None,
+        upserts: Iterable[pa.RecordBatch],
+        delete_ids: Iterable[str],
+    ) -> Snapshot:
+        """Upsert, delete, bring the search indexes up to date; see `VectorIndex.apply`."""
+        table = self._writable(collection)
+        if base is not None and base != Snapshot(collection, table.version):
+            raise StaleBase(f"'{collection}' is at version {table.version}, the difference starts at {base}")
+        spec = self._spec(table)
+        lance_writing.upsert(table, fitted(upserts, spec))
+        lance_writing.delete(table, delete_ids)
+        lance_writing.refresh_indexes(table, spec)
+        return Snapshot(collection, table.version)
+
+    def count(self, snapshot: Snapshot) -> int:
+        """The number of rows."""
+        return self._at(snapshot).count_rows()
+
+    def row_digests(self, snapshot: Snapshot) -> dict[str, str]:
+        """chunk_id to row_digest of every row."""
+        return lance_reading.row_digests(self._at(snapshot))
+
+    def search(
+        self,
+        snapshot: Snapshot,
+        *,
+        text: str | None = None,
+        vector: np.ndarray | Sequence[float] | None = None,
+        mode: Mode = "hybrid",
+        k: int = 10,
+        where: Where | None = None,
+        dense_trust: float = 1.0,
+    ) -> list[Hit]:
+        """The best `k` chunks, best first; see `VectorIndex.search`."""
+        predicate, table = sql(conditions(where)), self._at(snapshot)
+        if mode == "hybrid":
+            limit = depth(k)
+            texts = lance_reading.by_text(table, _text(text, mode), predicate, limit)
+            vectors = lance_reading.by_vector(table, self._vector(table, vector, mode), predicate, limit)
+            scores = fuse(_scores(texts), _scores(vectors), dense_trust)
+        elif mode == "text":
+            texts, vectors = lance_reading.by_text(table, _text(text, mode), predicate, k), {}
+            scores = _scores(texts)
+        elif mode == "vector":
+            texts = {}
+            vectors = lance_reading.by_vector(table, self._vector(table, vector, mode), predicate, k)
+            scores = _scores(vectors)
+        else:
+            raise InvalidQuery(f"no search mode '{mode}'; permitted: hybrid, vector, text")
+        return lance_reading.hits(dict(list(scores.items())[:k]), texts, vectors)
+
+    def verify(self, snapshot: Snapshot, expected_count: int, sample: int = 64) -> Verification:
+        """Count, duplicates, and recall@10 of the graph against exact search."""
+        return lance_reading.verification(self._at(snapshot), expected_count, sample)
+
+    def restore(self, snapshot: Snapshot) -> Snapshot:
+        """Make an older version the latest again; no data is copied."""
+        self._at(snapshot)
+        table = self._writable(snapshot.collection)
+        if table.version != snapshot.version:
+            table.restore(_version(snapshot))
+        return Snapshot(snapshot.collection, table.version)
+
+    def forget(self, collection: str, ids: Collection[str], kept: Sequence[Snapshot]) -> Mapping[Snapshot, Snapshot]:
+        """Write the kept versions and the latest anew without some rows; see `VectorIndex.forget`."""
+        table = self._writable(collection)
+        spec, replaced = self._spec(table), {}
+        for old in sorted({*kept, Snapshot(collection, table.version)}):
+            lance_upkeep.rewrite(table, self._at(old), frozenset(ids))
+            lance_writing.refresh_indexes(table, spec)
+            replaced[old] = Snapshot(collection, table.version)
+        return replaced
+
+    def tidy(self, collection: str, kept: Sequence[Snapshot], *, purge: bool = False) -> Snapshot:
+        """Merge small files, remove versions older than the oldest kept; see `VectorIndex.tidy`."""
+        table = self._writable(collection)
+        lance_upkeep.prune(table, {*map(_version, kept), table.version}, purge=purge)
+        return Snapshot(collection, table.version)
+
+    def _writable(self, collection: str) -> Table:
+        """The table at its newest version."""
+        try:
+            return self._database.open_table(collection)
+        except ValueError as error:
+            raise UnknownCollection(
+                f"no collection '{collection}' in {self.root}; there are: {', '.join(self.collections()) or 'none'}"
+            ) from error
+
+    def _at(self, snapshot: Snapshot) -> Table:
+        """The table at the snapshot's version; open ones are kept, because opening costs as much as a search."""
+        with self._opening:
+            table = self._opened.pop(snapshot, None) or self._checkout(snapshot)
+            self._opened[snapshot] = table
+            while len(self._opened) > _OPEN_SNAPSHOTS:
+                self._opened.popitem(last=False)
+        return table
+
+    def _checkout(self, snapshot: Snapshot) -> Table:
+        table = self._writable(snapshot.collection)
+        try:
+            table.checkout(_version(snapshot))
+        except ValueError as error:
+            raise SnapshotGone(
+                f"version {snapshot.version} of '{snapshot.collection}' was removed; read the served one again"
+            ) from error
+        return table
+
+    def _spec(self, table: Table) -> IndexSpec:
+        spec = spec_of(table.schema)
+        if spec is None:
+            raise VectorIndexError(f"table '{table.name}' in {self.root} is not a collection of this project")
+        return spec
+
+    def _vector(self, table: Table, vector: Any, mode: Mode) -> np.ndarray:
+        import numpy as np
+
+        if vector is None:
+            raise InvalidQuery(f"a {mode} search needs the question's vector")
+        checked, dimension = np.asarray(vector, dtype=np.float32), self._spec(table).dimension
+        if checked.shape != (dimension,) or not np.isfinite(checked).all() or not checked.any():
+            raise InvalidQuery(
+                f"the question's vector has shape {checked.shape}; the collection takes ({dimension},), finite, "
+                "not zero: is it from the collection's own embedder?"
+            )
+        return checked
+
+
+def _text(text: str | None, mode: Mode) -> str:
+    if text is None:
+        raise InvalidQuery(f"a {mode} search needs the question's text")
+    return text
+
+
+def _version(snapshot: Snapshot) -> int:
+    if snapshot.version is None:
+        raise SnapshotGone(f"'{snapshot.collection}': this index numbers its states, the pointer has no number")
+    return snapshot.version
+
+
+def _scores(rows: lance_reading.Rows) -> dict[str, float]:
+    return {key: row["_score"] for key, row in rows.items()}
