@@ -64,7 +64,7 @@ def _named_errors() -> tuple[type[Exception], ...]:
     from llm_assets.corpora.documents import EmptySourceError
     from resources.model_sources import ModelError
     from resources.sources import SourceError
-    from resources.vector_index.protocol import VectorIndexError
+    from resources.vector_index import VectorIndexError
 
     return (EmptySourceError, ModelError, SourceError, VectorIndexError)
 

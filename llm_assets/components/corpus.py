@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import dagster as dg
 
 from llm_assets.components.base import ConfigComponent
+from llm_assets.configs import Fail
 from llm_assets.corpora.assets import corpus_definitions
 from llm_assets.corpora.chunks import CHUNK_COLUMNS
 from llm_assets.corpora.documents import DOCUMENT_COLUMNS
@@ -25,7 +26,7 @@ class Corpus(ConfigComponent):
 
     settings_model = CorpusSettings
 
-    def check(self, fail: Any) -> None:
+    def check(self, fail: Fail) -> None:
         tests = self.spec.settings.tests
         for table, columns in COLUMNS.items():
             for position, test in enumerate(getattr(tests, table)):

@@ -43,6 +43,13 @@ def served(state: State, tenant: str, corpus: str) -> Served | None:
     return next(iter(history(state, tenant, corpus)), None)
 
 
+def known_corpora(state: State) -> list[tuple[str, str]]:
+    """Tenant and name of every corpus that was ever ingested."""
+    tables = (schema.documents, schema.served)
+    queries = [sa.select(table.c.tenant, table.c.corpus).distinct() for table in tables]
+    return sorted({(row["tenant"], row["corpus"]) for query in queries for row in state.rows(query)})
+
+
 def history(state: State, tenant: str, corpus: str) -> list[Served]:
     """The states that can be served, newest first: the first is served, the others are kept for rollback."""
     table = schema.served
@@ -61,8 +68,18 @@ def serve(
     settings: dict[str, Any],
     origin: str = "build",
     retire: list[int] | None = None,
+    pinned: bool = False,
 ) -> None:
-    """Move the pointer to `snapshot`; `retire` are states that no rollback may reach any more."""
+    """Move the pointer to `snapshot`, in one transaction.
+
+    Args:
+        state: the state database.
+        tenant, corpus: whose index.
+        snapshot: what is served from now on.
+        content, rows, settings, origin: see `Served`.
+        retire: states that no rollback may reach any more.
+        pinned: hold it against automation until `resume`.
+    """
     table = schema.served
     row = {"tenant": tenant, "corpus": corpus, "collection": snapshot.collection, "version": snapshot.version}
     row |= {"content": content, "rows": rows, "settings": settings, "origin": origin}
@@ -70,6 +87,8 @@ def serve(
         connection.execute(table.insert().values(**row, served_at=now(), retired=False))
         if retire:
             connection.execute(table.update().where(table.c.seq.in_(retire)).values(retired=True))
+        if pinned:
+            state.put_in(connection, schema.pins, [_pin_row(tenant, "index", corpus)])
 
 
 def retire(state: State, seqs: list[int]) -> None:
@@ -103,7 +122,7 @@ def is_pinned(state: State, tenant: str, kind: str, name: str) -> bool:
 
 def pin(state: State, tenant: str, kind: str, name: str) -> None:
     """Hold what is served until `resume`."""
-    state.put(schema.pins, [{"tenant": tenant, "kind": kind, "name": name, "pinned_at": now()}])
+    state.put(schema.pins, [_pin_row(tenant, kind, name)])
 
 
 def resume(state: State, tenant: str, kind: str, name: str) -> bool:
@@ -114,6 +133,10 @@ def resume(state: State, tenant: str, kind: str, name: str) -> bool:
             pins.delete().where(pins.c.tenant == tenant, pins.c.kind == kind, pins.c.name == name)
         )
     return gone.rowcount > 0
+
+
+def _pin_row(tenant: str, kind: str, name: str) -> dict[str, Any]:
+    return {"tenant": tenant, "kind": kind, "name": name, "pinned_at": now()}
 
 
 def _pin(tenant: str, kind: str, name: str) -> sa.Select[Any]:

@@ -1,0 +1,95 @@
+"""From a defs.yaml to checked settings, with and without Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dagster_shared.yaml_utils import parse_yamls_with_source_position
+from dagster_shared.yaml_utils.source_position import SourcePositionTree, ValueAndSourcePositionTree
+from pydantic import ValidationError
+
+from llm_assets.names import find_source, reference_function
+from llm_assets.schema import Settings
+from resources.config_errors import ConfigError, explain, place
+from resources.profile import CONFIGS, load_vars
+from resources.templates import env_var, render, var_function
+
+if TYPE_CHECKING:
+    from llm_assets.corpora.settings import CorpusSpec
+
+S = TypeVar("S", bound=Settings)
+Fail = Callable[[tuple[str | int, ...], str], ConfigError]
+
+
+def read_settings(
+    model: type[S], attributes: Mapping[str, Any], positions: SourcePositionTree
+) -> tuple[S, str, Path, Fail]:
+    """Render the templates of a component's attributes and check them.
+
+    Args:
+        model: the schema.
+        attributes: as they stand in the file.
+        positions: of the component in the file.
+
+    Returns:
+        The settings, the tenant, the folder of the file, and what makes an error for the value at a path.
+
+    Raises:
+        ConfigError: one line for each thing that is wrong: file, line, field, what is permitted.
+    """
+    folder = Path(positions.position.filename).resolve().parent
+    tenant = tenant_of(folder)
+
+    def fail(path: tuple[str | int, ...], message: str) -> ConfigError:
+        return ConfigError(f"{place(positions, ('attributes', *path))}: {message}")
+
+    rendered = render(dict(attributes), _scope(tenant), fail)
+    try:
+        return model.model_validate(rendered), tenant, folder, fail
+    except ValidationError as error:
+        tree = ValueAndSourcePositionTree({"attributes": rendered}, positions)
+        raise ConfigError(explain(error, model, tree, ("attributes",))) from None
+
+
+def tenant_of(folder: Path) -> str:
+    """The first-level folder of the defs folder that `folder` lies in.
+
+    Raises:
+        ConfigError: the file lies at the top, where it would belong to no tenant, or its name cannot be a key.
+    """
+    parts = folder.relative_to(CONFIGS).parts
+    if not parts:
+        raise ConfigError(f"{CONFIGS.name}/defs.yaml belongs to no tenant: move it into a folder named after one")
+    if not parts[0].isidentifier():
+        raise ConfigError(f"{CONFIGS.name}/{parts[0]}: a tenant's folder needs letters, digits and _ only")
+    return parts[0]
+
+
+def corpora() -> Iterator[CorpusSpec]:
+    """Every corpus that is configured, without loading Dagster."""
+    from llm_assets.corpora.settings import CorpusSettings, CorpusSpec
+
+    for attributes, positions in _components("Corpus"):
+        settings, tenant, folder, _ = read_settings(CorpusSettings, attributes, positions)
+        yield CorpusSpec(tenant, folder, settings)
+
+
+def _components(kind: str) -> Iterator[tuple[Mapping[str, Any], SourcePositionTree]]:
+    for file in sorted(CONFIGS.glob("*/**/defs.yaml")):
+        for tree in parse_yamls_with_source_position(file.read_text(encoding="utf-8"), str(file)):
+            value = tree.value if isinstance(tree.value, dict) else {}
+            if str(value.get("type", "")).rpartition(".")[2] == kind:
+                yield value.get("attributes") or {}, tree.source_position_tree
+
+
+def _scope(tenant: str) -> Mapping[str, Any]:
+    variables = load_vars()
+    return {
+        "ref": reference_function(CONFIGS / tenant),
+        "source": lambda name: find_source(CONFIGS / tenant, name),
+        "var": var_function(variables),
+        "vars": variables,
+        "env_var": env_var,
+    }
