@@ -39,6 +39,4 @@ def read_queries() -> list[Query]:
 def read_relevances() -> list[Relevance]:
     with (EVALUATION / "qrels" / "test.tsv").open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [
-            Relevance(row["query-id"], row["corpus-id"], int(row["score"]), row["passage"]) for row in rows
-        ]
+        return [Relevance(row["query-id"], row["corpus-id"], int(row["score"]), row["passage"]) for row in rows]

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from ..source import Source
 from .broken import password_protected, truncated
 from .mail import write_eml
-from .office import write_docx, write_pptx, write_xlsx
+from .office import write_docx, write_xlsx
 from .packages import write_epub, write_odt
 from .pdf import write_pdf
+from .slides import write_pptx
 from .text import write_csv, write_html, write_md, write_rst, write_txt
 
 WRITERS: dict[str, Callable[[Source], bytes]] = {

@@ -15,7 +15,7 @@ def write_eml(source: Source) -> bytes:
     """A mail whose subject is the title; `from`, `to`, `cc` and `date` come from the front matter."""
     charset = source.fields.get("encoding", "utf-8")
     mail = MIMEText(_body(source), "plain", charset)
-    mail["Subject"] = Header(source.title, charset)
+    mail["Subject"] = Header(source.title, charset).encode()
     for name in ("from", "to", "cc"):
         if address := source.fields.get(name):
             mail[name.title()] = formataddr(parseaddr(address), charset)

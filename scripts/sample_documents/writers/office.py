@@ -1,9 +1,9 @@
-"""Office formats: docx, pptx, xlsx."""
+"""Office formats: docx and xlsx (slides have a module of their own)."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..source import Heading, ListItem, Paragraph, Source, Table
 from .archive import without_clock
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from docx.document import Document as Word
     from openpyxl.worksheet.worksheet import Worksheet
 
-_AUTHOR = "Ashdown Mori LLP"
+AUTHOR = "Ashdown Mori LLP"
 
 
 def write_docx(source: Source) -> bytes:
     from docx import Document
 
     word = Document()
-    word.core_properties.author = _AUTHOR
+    word.core_properties.author = AUTHOR
     word.core_properties.title = source.title
     word.add_heading(source.title, 0)
     for block in source.blocks:
@@ -32,42 +32,7 @@ def write_docx(source: Source) -> bytes:
                 _docx_table(word, block)
             case Paragraph():
                 word.add_paragraph(block.text)
-    return _saved(word)
-
-
-def write_pptx(source: Source) -> bytes:
-    """A title slide, then one slide a level-2 heading with its blocks as bullets; a table gets its own slide."""
-    from pptx import Presentation
-    from pptx.util import Inches
-
-    deck = Presentation()
-    deck.core_properties.author = _AUTHOR
-    deck.core_properties.title = source.title
-    first = deck.slides.add_slide(deck.slide_layouts[0])
-    first.shapes.title.text = source.title
-    first.placeholders[1].text = source.fields["subtitle"]
-    frame = None
-    heading = source.title
-    for block in source.blocks:
-        match block:
-            case Heading():
-                heading = block.text
-                slide = deck.slides.add_slide(deck.slide_layouts[1])
-                slide.shapes.title.text = heading
-                frame = slide.placeholders[1].text_frame
-            case Table():
-                slide = deck.slides.add_slide(deck.slide_layouts[5])
-                slide.shapes.title.text = f"{heading}: table"
-                size = len(block.rows), len(block.rows[0])
-                grid = slide.shapes.add_table(*size, Inches(0.5), Inches(1.8), Inches(9), Inches(0.4 * size[0])).table
-                for row, cells in enumerate(block.rows):
-                    for column, text in enumerate(cells):
-                        grid.cell(row, column).text = text
-            case Paragraph() | ListItem():
-                assert frame is not None, f"{source.path}: text before the first heading"
-                paragraph = frame.paragraphs[0] if not frame.text else frame.add_paragraph()
-                paragraph.text = block.text
-    return _saved(deck)
+    return saved(word)
 
 
 def write_xlsx(source: Source) -> bytes:
@@ -75,7 +40,7 @@ def write_xlsx(source: Source) -> bytes:
     from openpyxl import Workbook
 
     book = Workbook()
-    book.properties.creator = _AUTHOR
+    book.properties.creator = AUTHOR
     book.properties.title = source.title
     sheet: Worksheet = book.active  # pyright: ignore[reportAssignmentType]  (a new book has a worksheet)
     sheet.title = source.fields["sheet"]
@@ -92,7 +57,7 @@ def write_xlsx(source: Source) -> bytes:
     for sheet in book.worksheets:
         for column in "ABCDE":
             sheet.column_dimensions[column].width = 32
-    return _saved(book)
+    return saved(book)
 
 
 def _docx_table(word: Word, table: Table) -> None:
@@ -107,7 +72,14 @@ def _cell(text: str) -> str | int:
     return int(text) if text.isdecimal() and text.isascii() else text
 
 
-def _saved(file) -> bytes:  # noqa: ANN001  (three libraries' documents, each with `save`)
+class Saveable(Protocol):
+    """What the three Office libraries' documents have in common."""
+
+    def save(self, file: io.BytesIO, /) -> None: ...
+
+
+def saved(file: Saveable) -> bytes:
+    """The document's bytes, without a trace of when it was written."""
     out = io.BytesIO()
     file.save(out)
     return without_clock(out.getvalue())

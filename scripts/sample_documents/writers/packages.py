@@ -72,9 +72,7 @@ def _odt(block: Block) -> str:
         case Table():
             rows = "".join(_odt_row(row) for row in block.rows)
             columns = len(block.rows[0])
-            return (
-                f'<table:table><table:table-column table:number-columns-repeated="{columns}"/>{rows}</table:table>'
-            )
+            return f'<table:table><table:table-column table:number-columns-repeated="{columns}"/>{rows}</table:table>'
         case Paragraph():
             return f"<text:p>{escape(block.text)}</text:p>"
 

@@ -80,8 +80,8 @@ def _set(block: Block, japanese: bool) -> list[Line]:
 
 def _paragraph(text: str, size: int, above: int, japanese: bool) -> list[Line]:
     width = _PAGE[0] - 2 * _MARGIN
-    # Half an em is Helvetica's mean width in English text; a Japanese character takes one em.
-    wrapped = _wrap_japanese(text, width // size) if japanese else textwrap.wrap(text, 2 * width // size)
+    # Helvetica takes 0.45 em a letter in English text, a Japanese character one em.
+    wrapped = _wrap_japanese(text, width // size) if japanese else textwrap.wrap(text, int(width / (0.45 * size)))
     return [Line(line, size, above if not number else 0) for number, line in enumerate(wrapped)]
 
 

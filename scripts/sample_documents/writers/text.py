@@ -95,7 +95,9 @@ def _restructured(block: Block) -> str:
         case Heading():
             return f"{block.text}\n{('-' if block.level == 2 else '~') * len(block.text)}"
         case Table():
-            rows = [f"   {'* -' if not cell else '  -'} {text}" for row in block.rows for cell, text in enumerate(row)]
+            rows = [
+                f"   {'* -' if not cell else '  -'} {text}" for row in block.rows for cell, text in enumerate(row)
+            ]
             return "\n".join([".. list-table::", "   :header-rows: 1", "", *rows])
         case _:
             return _plain(block)
