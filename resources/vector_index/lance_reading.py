@@ -63,10 +63,10 @@ def _hit(row: dict[str, Any], score: float, text: dict[str, Any] | None, vector:
     )
 
 
-def row_digests(table: Table) -> dict[str, str]:
-    """chunk_id to row_digest, by a scan of those two columns."""
-    found = table.search().select(["chunk_id", "row_digest"]).limit(None).to_arrow()
-    return dict(zip(found["chunk_id"].to_pylist(), found["row_digest"].to_pylist(), strict=True))
+def pairs(table: Table, key: str, value: str) -> dict[str, str]:
+    """One column to another, by a scan of the two."""
+    found = table.search().select([key, value]).limit(None).to_arrow()
+    return dict(zip(found[key].to_pylist(), found[value].to_pylist(), strict=True))
 
 
 def verification(table: Table, expected: int, sample: int) -> Verification:

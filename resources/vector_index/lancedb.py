@@ -120,7 +120,11 @@ class LanceIndex:
 
     def row_digests(self, snapshot: Snapshot) -> dict[str, str]:
         """chunk_id to row_digest of every row."""
-        return lance_reading.row_digests(self._at(snapshot))
+        return lance_reading.pairs(self._at(snapshot), "chunk_id", "row_digest")
+
+    def documents(self, snapshot: Snapshot) -> dict[str, str]:
+        """chunk_id to doc_id of every row."""
+        return lance_reading.pairs(self._at(snapshot), "chunk_id", "doc_id")
 
     def search(
         self,

@@ -164,6 +164,10 @@ class VectorIndex(Protocol):
         """chunk_id to row_digest of every row: what a difference is computed against."""
         ...
 
+    def documents(self, snapshot: Snapshot) -> dict[str, str]:
+        """chunk_id to doc_id of every row: what finds the chunks of a document."""
+        ...
+
     def search(
         self,
         snapshot: Snapshot,
