@@ -15,6 +15,11 @@ from llm_assets.corpora.parsing.results import Code, Element, Parsed, Quarantine
 from llm_assets.corpora.parsing.text import clean, one_line
 from resources.digests import digest
 
+# What programs write where nobody gave a title.
+PLACEHOLDERS = frozenset(
+    {"", "untitled", "(anonymous)", "anonymous", "無題", "無題の文書", "powerpoint presentation", "word document"}
+)
+
 
 def parse(
     name: str, data: bytes, options: ParseOptions, loaded: Callable[[], None] = lambda: None
@@ -60,8 +65,13 @@ def read_document(
     elements = [
         cleaned for element in document.elements if (cleaned := replace(element, text=clean(element.text))).text
     ]
-    title = one_line(clean(document.title or "")) or _first_heading(elements)
+    title = _named(document.title) or _first_heading(elements)
     return media_type, Document(elements, title)
+
+
+def _named(title: str | None) -> str | None:
+    named = one_line(clean(title or ""))
+    return None if named.lower() in PLACEHOLDERS else named
 
 
 def _first_heading(elements: list[Element]) -> str | None:

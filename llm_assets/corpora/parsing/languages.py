@@ -54,7 +54,9 @@ FUNCTION_WORDS = frozenset(
         "will",
     ]
 )
-LETTERS_TO_JUDGE = 25  # with fewer, langdetect is a lottery
+PLAIN_ASCII = frozenset({"en", "nl", "it", "id", "tl", "so", "sw"})
+OFTEN_PLAIN = frozenset({"de", "fr", "es", "pt"})
+LETTERS_TO_HAVE_ACCENTS = 400
 
 
 def detect(texts: Iterable[str]) -> str:
@@ -94,19 +96,26 @@ def _chinese_or_japanese(sample: str, kana: int, han: int) -> str:
 
 
 def _by_words(sample: str, script: str) -> str:
-    words = re.findall(r"[a-z]+", sample.lower()) if script == "latin" else []
-    if words and sum(word in FUNCTION_WORDS for word in words) > 0.12 * len(words):
+    if script != "latin":
+        return _langdetect(sample)[0]
+    words = re.findall(r"[a-z]+", sample.lower())
+    if sum(word in FUNCTION_WORDS for word in words) > 0.12 * len(words):
         return "en"
-    if len(SCRIPTS[script].findall(sample)) < LETTERS_TO_JUDGE and script == "latin":
-        return "en" if sample.isascii() else _langdetect(sample) or "en"
-    return _langdetect(sample) or UNKNOWN
+    language, certainty = _langdetect(sample)
+    if not sample.isascii():
+        return language if certainty > 0.8 else "en"
+    # Names, codes and numbers in plain ASCII make langdetect see Welsh or Danish. These languages need accents;
+    # a short text may happen to have none.
+    plausible = PLAIN_ASCII if sum(map(len, words)) > LETTERS_TO_HAVE_ACCENTS else PLAIN_ASCII | OFTEN_PLAIN
+    return language if language in plausible and certainty > 0.99 else "en"
 
 
-def _langdetect(sample: str) -> str | None:
-    from langdetect import DetectorFactory, LangDetectException, detect
+def _langdetect(sample: str) -> tuple[str, float]:
+    from langdetect import DetectorFactory, LangDetectException, detect_langs
 
     DetectorFactory.seed = 0  # it samples at random otherwise
     try:
-        return detect(sample[:5000]).split("-")[0]
+        best = detect_langs(sample[:5000])[0]
     except LangDetectException:
-        return None
+        return UNKNOWN, 0.0
+    return best.lang.split("-")[0], best.prob

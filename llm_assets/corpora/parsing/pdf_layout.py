@@ -3,15 +3,15 @@
 A PDF has no paragraphs, only places of characters. A new paragraph starts where the size of the letters changes,
 the distance to the line above is wider than usual, the text jumps up (next column or page), the line before ends
 short with a full stop, or a bullet stands in front. Headings are what the outline lists; without an outline, short
-paragraphs in larger letters than the body.
+paragraphs in larger or bolder letters than the body.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from ctypes import byref
+from collections.abc import Iterator
+from ctypes import byref, c_int, create_string_buffer
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -24,22 +24,30 @@ from llm_assets.corpora.parsing.text import join_lines, one_line
 if TYPE_CHECKING:
     from pypdfium2 import PdfTextPage
 
-HYPHENS = "\x02\ufffe\u00ad"  # pdfium's marks, and the soft hyphen, where a word is broken over two lines
 SENTENCE_END = re.compile(r"[.!?:;。．！？：」）)]\s*$")
 HEADING_SIZE = 1.15  # times the body's
 HEADING_CHARS = 150
+STOPS = (".", "。", "．", ",", "、", ";", ":")
+SHORT_LINE = 0.2  # of the paragraph's width
+
+Look = tuple[float, bool]  # size and boldness of a line's letters
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text; lengths in points, y upwards."""
+    """A line of text; lengths in points, y upwards.
+
+    pdfium joins a line that ends in a hyphen with the next, so the last character can stand lower than the first.
+    """
 
     text: str
     page: int
     left: float
     right: float
     bottom: float
+    last_bottom: float
     size: float
+    bold: bool
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,10 @@ def page_lines(textpage: PdfTextPage, page: int) -> list[Line]:
             start = position + len(text) - len(text.lstrip())
             end = position + max(len(text.rstrip()) - 1, 0)
             left, bottom, _, top = _box(textpage, start)
-            right = _box(textpage, end)[2]
-            lines.append(Line(text.strip("\r\n "), page, left, right, bottom, round(max(top - bottom, 0.1), 1)))
+            _, last_bottom, right, _ = _box(textpage, end)
+            size = max(round(2 * (top - bottom)) / 2, 0.5)
+            bold = _bold(textpage, start) and _bold(textpage, end)
+            lines.append(Line(text.strip("\r\n "), page, left, right, bottom, last_bottom, size, bold))
         position += units
     return lines
 
@@ -73,15 +83,23 @@ def _box(textpage: PdfTextPage, index: int) -> tuple[float, float, float, float]
     return box.left, box.bottom, box.right, box.top
 
 
+def _bold(textpage: PdfTextPage, index: int) -> bool:
+    """Whether a character's font is called bold. Names are like "ABCDEF+Helvetica-Bold"."""
+    from pypdfium2 import raw
+
+    name, flags = create_string_buffer(128), c_int()
+    raw.FPDFText_GetFontInfo(textpage, index, name, len(name), byref(flags))
+    return b"bold" in name.value.lower()
+
+
 def elements(lines: list[Line], outline: list[Bookmark]) -> list[Element]:
     """Lines of a whole document as elements."""
     if not lines:
         return []
-    body = _body_size(lines)
     found = list(_paragraphs(lines))
     levels = {_key(mark.title): mark.level for mark in outline if _key(mark.title)}
-    sizes = [] if levels else _heading_sizes(found, body)
-    return [_element(paragraph, levels, sizes) for paragraph in found]
+    looks = [] if levels else _heading_looks(found, lines)
+    return [_element(paragraph, levels, looks) for paragraph in found]
 
 
 def _paragraphs(lines: list[Line]) -> Iterator[list[Line]]:
@@ -99,9 +117,9 @@ def _paragraphs(lines: list[Line]) -> Iterator[list[Line]]:
 
 
 def _starts_paragraph(before: Line, line: Line, usual: float, edge: float) -> bool:
-    if line.page != before.page or abs(line.size - before.size) > 0.12 * before.size:
+    if line.page != before.page or line.bold != before.bold or abs(line.size - before.size) > 0.12 * before.size:
         return True
-    pitch = before.bottom - line.bottom
+    pitch = before.last_bottom - line.bottom
     if abs(pitch) < 0.3 * line.size:  # the same row: cells of a table, or a tabulator
         return False
     if pitch < 0 or pitch > 1.3 * usual * line.size or BULLET.match(line.text):
@@ -112,49 +130,56 @@ def _starts_paragraph(before: Line, line: Line, usual: float, edge: float) -> bo
 def _usual_pitch(lines: list[Line]) -> float:
     """The distance between lines within a paragraph, in sizes: the median of what can be one."""
     pitches = [
-        (before.bottom - line.bottom) / line.size
+        (before.last_bottom - line.bottom) / line.size
         for before, line in pairwise(lines)
-        if before.page == line.page and 0.5 < (before.bottom - line.bottom) / line.size < 2.5
+        if before.page == line.page and 0.5 < (before.last_bottom - line.bottom) / line.size < 2.5
     ]
     return median(pitches) if pitches else 1.2
 
 
-def _body_size(lines: Iterable[Line]) -> float:
-    sizes: Counter[float] = Counter()
+def _heading_looks(paragraphs: list[list[Line]], lines: list[Line]) -> list[Look]:
+    """The looks of headings, most prominent first: the order is the level."""
+    body = Counter[Look]()
     for line in lines:
-        sizes[line.size] += len(line.text)
-    return sizes.most_common(1)[0][0]
+        body[line.size, line.bold] += len(line.text)
+    size, bold = body.most_common(1)[0][0]
+    looks = {(first.size, first.bold) for first, *_ in filter(_heading_like, paragraphs)}
+    return sorted(
+        (look for look in looks if look[0] > HEADING_SIZE * size or (look[1] and not bold and look[0] > 0.95 * size)),
+        reverse=True,
+    )[:6]
 
 
-def _heading_sizes(paragraphs: list[list[Line]], body: float) -> list[float]:
-    """Sizes of headings, largest first: their order is the level."""
-    large = {lines[0].size for lines in paragraphs if _short(lines) and lines[0].size > HEADING_SIZE * body}
-    return sorted(large, reverse=True)[:6]
+def _heading_like(lines: list[Line]) -> bool:
+    """Short, no sentence, and words rather than figures (which are a table's total in bold)."""
+    text = "".join(line.text for line in lines)
+    letters = sum(map(str.isalpha, text))
+    return len(lines) <= 3 and len(text) <= HEADING_CHARS and 2 * letters > len(text) and not text.endswith(STOPS)
 
 
-def _short(lines: list[Line]) -> bool:
-    return len(lines) <= 3 and sum(len(line.text) for line in lines) <= HEADING_CHARS
-
-
-def _element(lines: list[Line], levels: dict[str, int], sizes: list[float]) -> Element:
+def _element(lines: list[Line], levels: dict[str, int], looks: list[Look]) -> Element:
     text = _running_text(lines)
     page = lines[0].page
-    level = levels.get(_key(text)) if _short(lines) else None
-    if level is None and _short(lines) and lines[0].size in sizes:
-        level = sizes.index(lines[0].size) + 1
+    level = levels.get(_key(text)) if _heading_like(lines) else None
+    look = (lines[0].size, lines[0].bold)
+    if level is None and look in looks and _heading_like(lines):
+        level = looks.index(look) + 1
     if level is not None:
         return Element("title", one_line(text), page, level)
     return Element("list_item" if BULLET.match(text) else "text", text, page)
 
 
 def _running_text(lines: list[Line]) -> str:
-    parts: list[str] = []
-    for line in lines:
-        if parts and parts[-1][-1:] in HYPHENS:
-            parts[-1] = parts[-1].rstrip(HYPHENS) + line.text
-        else:
-            parts.append(line.text)
-    return join_lines(parts)
+    """Full lines run on; a line break behind a short one is meant (an address, the rows of a table)."""
+    left, right = min(line.left for line in lines), max(line.right for line in lines)
+    rows: list[list[str]] = [[]]
+    for before, line in pairwise([None, *lines]):
+        assert line
+        same_row = before is not None and abs(before.last_bottom - line.bottom) < 0.3 * line.size
+        if before is not None and not same_row and before.right < right - SHORT_LINE * (right - left):
+            rows.append([])
+        rows[-1].append(line.text)
+    return "\n".join(join_lines(row) for row in rows)
 
 
 def _key(title: str) -> str:

@@ -12,6 +12,7 @@ from llm_assets.corpora.parsing.results import Element
 HEADING = re.compile(r"^(={1,6})\s+(\S.*)$")
 LIST_ITEM = re.compile(r"^\s*(?:[*.-]{1,5}|\d+\.)\s+(?=\S)")
 FENCES = {"----": "code", "....": "code", "|===": "table"}
+MACRO = re.compile(r"\b\w+::?\S+\[([^\],]*)[^\]]*\]")  # image::x.png[alt, width=9], link:x[text]
 # Attribute entries, block attributes, comments: instructions to the processor, not text.
 SILENT = re.compile(r"^(?::[\w!-]+:.*|\[.*\]|//.*)$")
 
@@ -47,6 +48,7 @@ def _elements(lines: list[str]) -> Iterator[Element]:
 
 def _block(lines: list[str]) -> Element:
     kind = "list_item" if LIST_ITEM.match(lines[0]) else "text"
+    lines = [MACRO.sub(r"\1", line) for line in lines]
     return Element(kind, LIST_ITEM.sub("", "\n".join(lines)) if kind == "list_item" else "\n".join(lines))
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import formataddr
 from io import BytesIO
 from typing import cast
 
@@ -46,8 +48,8 @@ def read_msg(data: bytes, job: Job) -> Document:
         raise Refused("encrypted", "the mail is encrypted. Save it decrypted.")
     headers = {
         "Subject": message.subject or "",
-        "From": message.sender or "",
-        "To": ", ".join(f"{person.name} <{person.email_address}>" for person in message.recipients),
+        "From": str(make_header(decode_header(message.sender or ""))),
+        "To": ", ".join(formataddr((who.name, who.email_address)) for who in message.recipients if who.email_address),
         "Date": message.sent_date.isoformat(" ") if message.sent_date else "",
     }
     body = _html(message.html_body) if message.html_body else _plain(message.body or "")

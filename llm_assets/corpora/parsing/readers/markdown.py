@@ -57,7 +57,7 @@ def _elements(tokens: list[Token]) -> Iterator[Element]:
             case "fence" | "code_block":
                 yield Element("code", token.content)
             case "html_block":
-                yield Element("text", HTML_TAG.sub("", token.content))
+                yield Element("text", "\n".join(line.strip() for line in HTML_TAG.sub("", token.content).split("\n")))
 
 
 def _block(text: str, level: int | None, items: int) -> Element:

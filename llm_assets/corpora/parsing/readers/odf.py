@@ -19,6 +19,7 @@ from llm_assets.corpora.parsing.xml import parse_xml
 
 _OASIS = "{urn:oasis:names:tc:opendocument:xmlns:"
 TEXT, TABLE, DRAW, OFFICE = (f"{_OASIS}{name}:1.0}}" for name in ("text", "table", "drawing", "office"))
+STYLE = f"{_OASIS}style:1.0}}"
 PRESENTATION = f"{_OASIS}presentation:1.0}}"
 MAX_REPEATS = 100  # a spreadsheet's last row says "repeated 1,048,576 times"
 SILENT = frozenset({f"{TEXT}tracked-changes", f"{OFFICE}annotation", f"{TEXT}sequence-decls", f"{OFFICE}forms"})
@@ -28,6 +29,7 @@ SILENT = frozenset({f"{TEXT}tracked-changes", f"{OFFICE}annotation", f"{TEXT}seq
 class _Place:
     """Where the walk is."""
 
+    titles: dict[str, int]
     page: int | None = None
     kind: Kind = "text"
     elements: list[Element] = field(default_factory=list)
@@ -38,7 +40,7 @@ def read(data: bytes, job: Job) -> Document:
     with zipfile.ZipFile(BytesIO(data)) as package:
         content = parse_xml(package.read("content.xml"))
         title = _title(package)
-    place = _Place()
+    place = _Place(titles=_title_styles(content))
     for child in content.iterfind(f"{OFFICE}body/*"):
         _walk(child, place)
     return Document(place.elements, title)
@@ -48,6 +50,16 @@ def _title(package: zipfile.ZipFile) -> str | None:
     if "meta.xml" not in package.namelist():
         return None
     return parse_xml(package.read("meta.xml")).findtext(".//{http://purl.org/dc/elements/1.1/}title")
+
+
+def _title_styles(content: etree._Element) -> dict[str, int]:
+    """Names of the paragraph styles that are, or derive from, Title and Subtitle, with their level."""
+    levels = {"Title": 1, "Subtitle": 2}
+    derived = {
+        style.get(f"{STYLE}name"): levels.get(style.get(f"{STYLE}parent-style-name") or "")
+        for style in content.iterfind(f"{OFFICE}automatic-styles/{STYLE}style")
+    }
+    return levels | {name: level for name, level in derived.items() if name and level}
 
 
 def _walk(node: etree._Element, place: _Place) -> None:
@@ -77,7 +89,9 @@ def _slide(place: _Place) -> _Place:
 
 
 def _paragraph(node: etree._Element, place: _Place) -> None:
-    place.elements.append(Element(place.kind, _text(node), place.page))
+    level = place.titles.get(node.get(f"{TEXT}style-name") or "")
+    kind = place.kind if level is None else "title"
+    place.elements.append(Element(kind, _text(node), place.page, level))
     for frame in node.iterfind(f".//{DRAW}frame"):  # text boxes and tables that are anchored in it
         _walk(frame, place)
 

@@ -9,6 +9,7 @@ from llm_assets.corpora.parsing.unstructured_setup import NO_LANGUAGE, prepare
 
 prepare()
 
+from llm_assets.corpora.parsing.docx_flatten import flatten  # noqa: E402
 from llm_assets.corpora.parsing.from_unstructured import convert  # noqa: E402
 from llm_assets.corpora.parsing.readers import Document, Job  # noqa: E402
 from llm_assets.corpora.parsing.xml import parse_xml  # noqa: E402
@@ -18,7 +19,7 @@ def read_docx(data: bytes, job: Job) -> Document:
     """Headings by style, paragraphs, list items, tables, headers and footers. Word files have no fixed pages."""
     from unstructured.partition.docx import partition_docx
 
-    return Document(convert(partition_docx(file=BytesIO(data), languages=NO_LANGUAGE)), _title(data))
+    return Document(convert(partition_docx(file=BytesIO(flatten(data)), languages=NO_LANGUAGE)), _title(data))
 
 
 def read_pptx(data: bytes, job: Job) -> Document:
@@ -30,12 +31,8 @@ def read_pptx(data: bytes, job: Job) -> Document:
 
 
 def _title(data: bytes) -> str | None:
-    """The title in the file's properties. Programs put their own name there, so a placeholder is no title."""
+    """The title in the file's properties."""
     with zipfile.ZipFile(BytesIO(data)) as package:
         if "docProps/core.xml" not in package.namelist():
             return None
-        title = parse_xml(package.read("docProps/core.xml")).findtext("{http://purl.org/dc/elements/1.1/}title")
-    return title if title and title not in PLACEHOLDERS else None
-
-
-PLACEHOLDERS = frozenset({"PowerPoint Presentation", "PowerPoint プレゼンテーション", "Word Document"})
+        return parse_xml(package.read("docProps/core.xml")).findtext("{http://purl.org/dc/elements/1.1/}title")

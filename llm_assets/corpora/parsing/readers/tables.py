@@ -20,13 +20,14 @@ from llm_assets.corpora.parsing.text import one_line
 if TYPE_CHECKING:
     from xlrd.sheet import Cell
 
+MAX_FIELD = 2**31 - 1
 DELIMITERS = ",;\t|"
 Row = list[str]
 
 
 def read_csv(data: bytes, job: Job) -> Document:
     """One table. Rows may differ in length."""
-    csv.field_size_limit(len(data) + 1)
+    csv.field_size_limit(MAX_FIELD)  # for this process; the default refuses long cells
     text = decode(data)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     return Document(list(tables(rows)))
@@ -74,19 +75,23 @@ def _sheet(name: str, rows: Iterable[Iterable[str]]) -> list[Element]:
 
 
 def tables(rows: Iterable[Iterable[str]]) -> Iterator[Element]:
-    """Rows as table elements; an empty row ends a table."""
-    table: list[str] = []
+    """Rows as table elements; an empty row ends a table, and columns that are empty throughout are left out."""
+    table: list[Row] = []
     for row in rows:
         cells = [one_line(cell) for cell in row]
-        while cells and not cells[-1]:
-            cells.pop()
-        if cells:
-            table.append(" | ".join(cells))
+        if any(cells):
+            table.append(cells)
         elif table:
-            yield Element("table", "\n".join(table))
+            yield _table(table)
             table = []
     if table:
-        yield Element("table", "\n".join(table))
+        yield _table(table)
+
+
+def _table(rows: list[Row]) -> Element:
+    used = sorted({column for row in rows for column, cell in enumerate(row) if cell})
+    lines = (" | ".join(row[column] for column in used if column < len(row)) for row in rows)
+    return Element("table", "\n".join(line.rstrip(" |") for line in lines))
 
 
 def _shown(value: object) -> str:
