@@ -55,6 +55,14 @@ class Tables:
         """
         return Table(self, name, schema, key)
 
+    def existing(self, name: str) -> Table:
+        """A table to read, delete from or purge, whatever its schema."""
+
+        def unknown() -> pa.Schema:
+            raise LookupError(f"table '{name}' of {self.root} was not made yet")
+
+        return Table(self, name, unknown, "")
+
     def drop(self, name: str) -> None:
         """Remove a table and its files."""
         self._connection.drop_table(name, ignore_missing=True)

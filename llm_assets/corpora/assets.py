@@ -285,7 +285,7 @@ def _checks(spec: CorpusSpec) -> list[dg.AssetChecksDefinition]:
         return open_store(platform, spec).table
 
     found = table_checks(
-        asset_key(spec, "documents"), tests.documents, lambda platform: documents.documents_table(platform, spec)
+        asset_key(spec, "documents"), tests.documents, lambda platform: documents.documents_table(platform, spec.tenant, spec.name)
     )
     found += table_checks(asset_key(spec, "chunks"), tests.chunks, chunk_rows)
     found += table_checks(asset_key(spec, "embeddings"), tests.embeddings, embedding_rows)

@@ -124,7 +124,7 @@ def _write(
 ) -> None:
     """Cut some documents and replace their rows in one transaction."""
     columns = ["doc_id", "uri", "media_type", "language", "title", "elements"]
-    documents = documents_table(platform, spec).get("doc_id", list(keys), columns).to_pylist()
+    documents = documents_table(platform, spec.tenant, spec.name).get("doc_id", list(keys), columns).to_pylist()
     rows, statuses = [], []
     for document in sorted(documents, key=lambda row: row["doc_id"]):
         own = list(_rows(document, chunker, report))

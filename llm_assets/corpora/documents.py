@@ -68,9 +68,9 @@ def documents_schema() -> pa.Schema:
     return pa.schema([(name, pa.int64() if name == "chars" else pa.string()) for name in DOCUMENT_COLUMNS])
 
 
-def documents_table(platform: Platform, spec: CorpusSpec) -> Table:
+def documents_table(platform: Platform, tenant: str, corpus: str) -> Table:
     """The documents table of a corpus."""
-    return platform.tables(spec.tenant, spec.name).table("documents", documents_schema, "doc_id")
+    return platform.tables(tenant, corpus).table("documents", documents_schema, "doc_id")
 
 
 def known_documents(state: State, tenant: str, corpus: str) -> dict[str, dict[str, Any]]:
@@ -134,7 +134,7 @@ class _Ingest:
     def __init__(self, platform: Platform, spec: CorpusSpec, options: ParseOptions, log: Log) -> None:
         self.spec, self.options, self.log = spec, options, log
         self.state = platform.state
-        self.table = documents_table(platform, spec)
+        self.table = documents_table(platform, spec.tenant, spec.name)
         self.known = known_documents(self.state, spec.tenant, spec.name)
         self.report = IngestReport()
 

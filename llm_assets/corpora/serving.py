@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from resources import state_schema as schema
+from resources.digests import digest
 from resources.state import State, now
 from resources.vector_index.protocol import Snapshot
 
@@ -89,6 +91,17 @@ def serve(
             connection.execute(table.update().where(table.c.seq.in_(retire)).values(retired=True))
         if pinned:
             state.put_in(connection, schema.pins, [_pin_row(tenant, "index", corpus)])
+
+
+def replace(state: State, tenant: str, corpus: str, replaced: Mapping[Snapshot, Snapshot]) -> None:
+    """Let every pointer name the replacement of its snapshot, in one transaction."""
+    table = schema.served
+    with state.write() as connection:
+        for old, new in replaced.items():
+            own = (table.c.tenant == tenant, table.c.corpus == corpus, table.c.collection == old.collection)
+            # The content is no longer what the tables held then: the next build compares row by row.
+            values = {"version": new.version, "content": digest(table.name, new.collection, str(new.version))}
+            connection.execute(table.update().where(*own, table.c.version == old.version).values(**values))
 
 
 def retire(state: State, seqs: list[int]) -> None:

