@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from resources.vector_index.lance_writing import VECTOR_INDEX
 from resources.vector_index.protocol import Hit, Verification
@@ -12,6 +12,7 @@ from resources.vector_index.rows import HIT_COLUMNS, SEARCH_TEXT
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from lancedb.query import LanceVectorQueryBuilder
     from lancedb.table import Table
 
 REFINE = 10  # the graph compares quantised vectors: it fetches 10 × k and orders them by the exact ones
@@ -25,7 +26,8 @@ def by_text(table: Table, text: str, where: str | None, limit: int) -> Rows:
     """BM25 over title, headings and text; rows that the index does not cover yet are found too."""
     from lancedb.query import MatchQuery
 
-    query = table.search(MatchQuery(text, SEARCH_TEXT), query_type="fts").select([*HIT_COLUMNS, "_score"])
+    match = MatchQuery(text, SEARCH_TEXT)  # pyright: ignore[reportCallIssue] - its defaults are hidden from the checker
+    query = table.search(match, query_type="fts").select([*HIT_COLUMNS, "_score"])
     found = (query.where(where) if where else query).limit(limit).to_arrow()
     return {row["chunk_id"]: row for row in found.to_pylist()}
 
@@ -39,7 +41,8 @@ def by_vector(table: Table, vector: np.ndarray, where: str | None, limit: int) -
 def _nearest(
     table: Table, vector: Any, columns: Sequence[str], where: str | None, limit: int, *, exact: bool = False
 ) -> pa.Table:
-    query = table.search(vector, vector_column_name="vector", query_type="vector").distance_type("cosine")
+    query = cast("LanceVectorQueryBuilder", table.search(vector, vector_column_name="vector", query_type="vector"))
+    query = query.distance_type("cosine")
     query = query.bypass_vector_index() if exact else query.refine_factor(REFINE)
     query = query.where(where) if where else query
     return query.select(list(columns)).limit(limit).to_arrow()

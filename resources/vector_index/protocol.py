@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from resources.vector_index.errors import VectorIndexError as VectorIndexError
 from resources.vector_index.filters import Where
 
 if TYPE_CHECKING:

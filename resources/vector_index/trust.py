@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection
 
-MODERATE = 0.5  # a script the embedder reads, a language it was not made for; or nothing known at all
+MODERATE = 0.5  # a script the embedder reads in a language it was not made for; or nothing known
 
 _SCRIPTS = {
     "ja": ("HIRAGANA", "KATAKANA", "CJK"),
@@ -43,28 +43,30 @@ _SCRIPTS = {
 _ONLY_ASCII = {"en"}  # languages whose ordinary words carry no accents: "über" is not one of theirs
 
 
-def dense_trust(query: str, languages: Collection[str] | None, language: str | None = None) -> float:
+def dense_trust(query: str, languages: Collection[str] | None, coverage: float | None = None) -> float:
     """Trust in an embedder for one question, in 0..1: the share of its letters that the embedder can read.
 
     A Japanese question with an English product name lies in between, in proportion to its letters.
 
     Args:
         query: the question.
-        languages: ISO 639-1 codes the embedder was made for; None: any language.
-        language: the question's language where it is known. One that the embedder was not made for makes the
-            trust moderate even where the script is one it reads (German for an English embedder).
+        languages: ISO 639-1 codes the embedder was made for; None: it does not say.
+        coverage: 0..1, how well the embedder's tokenizer knows the question's words (`Embedder.coverage`). It
+            speaks where the languages are not known: low coverage makes the trust moderate, not none, since
+            tokenizers that work by single characters always look like that. Without it such an embedder is
+            taken to be multilingual.
     """
     if languages is None:
-        return 1.0
+        return 1.0 if coverage is None else max(MODERATE, coverage)
     words = re.findall(r"[^\W\d_]+", unicodedata.normalize("NFKC", query))
     letters = Counter(script for word in words for script in _letters(word, languages))
     total = sum(letters.values())
-    if not total or not languages:
+    if not total:
         return MODERATE
     readable = {script for code in languages for script in _SCRIPTS.get(code, ("LATIN",))}
-    trust = sum(n for script, n in letters.items() if script in readable) / total
-    trust += MODERATE * letters["FOREIGN LATIN"] / total if "LATIN" in readable else 0.0
-    return trust if language is None or language in languages else min(trust, MODERATE)
+    read = sum(count for script, count in letters.items() if script in readable)
+    guessed = letters["FOREIGN LATIN"] if "LATIN" in readable else 0
+    return (read + MODERATE * guessed) / total
 
 
 def _letters(word: str, languages: Collection[str]) -> list[str]:
