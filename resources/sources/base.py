@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
+
+PIECE_BYTES = 1 << 20
 
 
 class SourceError(Exception):
@@ -32,6 +34,20 @@ class SourceFile:
     uri: str
     size: int
     stamp: str
+
+
+def read_bounded(handle: BinaryIO, uri: str, max_bytes: int) -> bytes:
+    """All of an open file, in pieces: asking for `max_bytes` at once would allocate them.
+
+    Raises:
+        FileTooLarge: there is more.
+    """
+    data = bytearray()
+    while piece := handle.read(min(PIECE_BYTES, max_bytes + 1 - len(data))):
+        data += piece
+        if len(data) > max_bytes:
+            raise FileTooLarge(f"{uri} has more than {max_bytes:,} bytes")
+    return bytes(data)
 
 
 class Source(ABC):

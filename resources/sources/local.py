@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.sources.base import FileTooLarge, FileVanished, Source, SourceError, SourceFile
+from resources.sources.base import FileVanished, Source, SourceError, SourceFile, read_bounded
 from resources.sources.selection import Selection
 
 _ESCAPED_BYTE = re.compile(r"\\x([0-9a-f]{2})")
@@ -35,14 +35,11 @@ class LocalFolder(Source):
         path = self._path_of(file)
         try:
             with path.open("rb") as handle:
-                data = handle.read(max_bytes + 1)
+                return read_bounded(handle, file.uri, max_bytes)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileVanished(f"{file.uri} is gone since the folder was listed") from error
         except OSError as error:
             raise SourceError(f"{file.uri} cannot be read: {error.strerror}. Check its permissions.") from error
-        if len(data) > max_bytes:
-            raise FileTooLarge(f"{file.uri} has more than {max_bytes:,} bytes")
-        return data
 
     def _walk(self) -> Iterator[SourceFile]:
         pending = [("", self.root)]

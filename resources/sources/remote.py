@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from resources.digests import digest_json
-from resources.sources.base import FileTooLarge, FileVanished, Source, SourceError, SourceFile
+from resources.sources.base import FileVanished, Source, SourceError, SourceFile, read_bounded
 from resources.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -56,14 +56,13 @@ class RemoteFolder(Source):
         path = f"{root.rstrip('/')}/{file.uri.removeprefix(self.label + '/')}"
         try:
             with filesystem.open(path, "rb") as handle:
-                data = handle.read(max_bytes + 1)
+                return read_bounded(handle, file.uri, max_bytes)  # pyright: ignore[reportArgumentType]  (binary)
+        except SourceError:
+            raise
         except FileNotFoundError as error:
             raise FileVanished(f"{file.uri} is gone since the folder was listed") from error
         except Exception as error:
             raise SourceError(f"{file.uri} cannot be read: {_short(error)}") from error
-        if len(data) > max_bytes:
-            raise FileTooLarge(f"{file.uri} has more than {max_bytes:,} bytes")
-        return data  # pyright: ignore[reportReturnType]  (opened in binary mode)
 
     def has(self, name: str) -> bool:
         """Whether a file of this name lies directly in the folder; no, if the folder cannot be opened."""

@@ -25,6 +25,7 @@ WIDE = re.compile(r"[\u3000-\u30ff\u4e00-\u9fff\uff01-\uff60]+")
 KANA = re.compile(r"[\u3041-\u30fe]")
 # What Western or Chinese text turns into when it is read as CP932 or EUC-JP.
 MISREAD = re.compile(r"[\uff61-\uff9f\ue000-\uf8ff\x80-\x9f]")
+WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœßÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝŸŒ¡¿«»„“”‘’–—…•·°§©®€£\xa0ºª")
 
 
 class Undecodable(ValueError):
@@ -99,7 +100,14 @@ def _guess(sample: bytes) -> str:
     best = max(scores, key=lambda encoding: scores[encoding])
     if scores[best] > 0:
         return best
-    return _asked(sample) or "cp1252"
+    return "cp1252" if western(sample) else _asked(sample) or "cp1252"
+
+
+def western(sample: bytes) -> bool:
+    """Whether the sample, read as CP1252, has only letters and marks of Western languages, and mostly plain ones."""
+    text = sample.decode("cp1252", "replace")
+    foreign = re.findall(r"[^\x00-\x7f]", text)
+    return len(foreign) < 0.25 * len(re.findall(r"[^\W\d_]", text)) and set(foreign) <= WESTERN
 
 
 def japanese(sample: bytes, encoding: str) -> float:

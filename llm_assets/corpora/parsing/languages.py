@@ -56,6 +56,7 @@ FUNCTION_WORDS = frozenset(
 )
 PLAIN_ASCII = frozenset({"en", "nl", "it", "id", "tl", "so", "sw"})
 OFTEN_PLAIN = frozenset({"de", "fr", "es", "pt"})
+LETTERS_TO_JUDGE = 25  # with fewer, langdetect is a lottery
 LETTERS_TO_HAVE_ACCENTS = 400
 
 
@@ -100,6 +101,8 @@ def _by_words(sample: str, script: str) -> str:
         return _langdetect(sample)[0]
     words = re.findall(r"[a-z]+", sample.lower())
     if sum(word in FUNCTION_WORDS for word in words) > 0.12 * len(words):
+        return "en"
+    if sample.isascii() and sum(map(len, words)) < LETTERS_TO_JUDGE:
         return "en"
     language, certainty = _langdetect(sample)
     if not sample.isascii():

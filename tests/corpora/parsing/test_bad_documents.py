@@ -106,7 +106,9 @@ def test_text_under_a_binary_name_says_so() -> None:
     assert "plain text" in result.reason
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.pdf", "a.docx"), ("a.docx", "a.html"), ("a.txt", "a.pdf"), ("a", "a.xlsx")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.pdf", "a.docx"), ("a.docx", "a.html"), ("a.txt", "a.pdf"), ("a", "a.xlsx")]
+)
 def test_a_wrong_or_missing_extension_is_parsed_as_what_it_is(name: str, content: str) -> None:
     result = parse(name, samples.SAMPLES[content](), ParseOptions())
     assert isinstance(result, Parsed)
@@ -123,7 +125,9 @@ def test_a_document_without_text_counts_as_nothing_extracted(name: str) -> None:
         Document().save(out)
     elif name == "a.xlsx":
         Workbook().save(out)
-    blank = {"a.pdf": samples.pdf(""), "a.html": b"<html><body><img src='x.png'></body></html>"}.get(name, out.getvalue())
+    blank = {"a.pdf": samples.pdf(""), "a.html": b"<html><body><img src='x.png'></body></html>"}.get(
+        name, out.getvalue()
+    )
     assert quarantined(name, blank).code == "nothing_extracted"
 
 

@@ -41,7 +41,9 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What a fresh process without a network answers, by file name."""
     home = str(tmp_path_factory.mktemp("home"))
     environment = {"HOME": home, "TMPDIR": home, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run([sys.executable, "-c", OFFLINE], capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE], capture_output=True, text=True, env=environment, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
 
@@ -84,7 +86,13 @@ def test_a_table_is_lines_of_cells(offline: dict, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "title"),
-    [("a.docx", "Supply Agreement"), ("a.epub", "The Handbook"), ("a.html", "Terms"), ("a.eml", "契約の件"), ("a.md", HEADING)],
+    [
+        ("a.docx", "Supply Agreement"),
+        ("a.epub", "The Handbook"),
+        ("a.html", "Terms"),
+        ("a.eml", "契約の件"),
+        ("a.md", HEADING),
+    ],
 )
 def test_the_title_is_the_formats_own_else_the_first_heading(offline: dict, name: str, title: str) -> None:
     assert offline[name]["title"] == title
