@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from resources.vector_index import lance_reading, lance_upkeep, lance_writing
 from resources.vector_index.errors import (
@@ -116,15 +118,18 @@ class LanceIndex:
 
     def count(self, snapshot: Snapshot) -> int:
         """The number of rows."""
-        return self._at(snapshot).count_rows()
+        with self._reading(snapshot) as table:
+            return table.count_rows()
 
     def row_digests(self, snapshot: Snapshot) -> dict[str, str]:
         """chunk_id to row_digest of every row."""
-        return lance_reading.pairs(self._at(snapshot), "chunk_id", "row_digest")
+        with self._reading(snapshot) as table:
+            return lance_reading.pairs(table, "chunk_id", "row_digest")
 
     def documents(self, snapshot: Snapshot) -> dict[str, str]:
         """chunk_id to doc_id of every row."""
-        return lance_reading.pairs(self._at(snapshot), "chunk_id", "doc_id")
+        with self._reading(snapshot) as table:
+            return lance_reading.pairs(table, "chunk_id", "doc_id")
 
     def search(
         self,
@@ -138,26 +143,26 @@ class LanceIndex:
         dense_trust: float = 1.0,
     ) -> list[Hit]:
         """The best `k` chunks, best first; see `VectorIndex.search`."""
-        predicate, table = sql(conditions(where)), self._at(snapshot)
+        if mode not in get_args(Mode):
+            raise InvalidQuery(f"no search mode '{mode}'; permitted: {', '.join(get_args(Mode))}")
+        predicate, limit = sql(conditions(where)), depth(k) if mode == "hybrid" else k
+        texts: lance_reading.Rows = {}
+        vectors: lance_reading.Rows = {}
+        with self._reading(snapshot) as table:
+            if mode != "vector":
+                texts = lance_reading.by_text(table, _text(text, mode), predicate, limit)
+            if mode != "text":
+                checked = _vector(vector, self._spec(table).dimension, mode)
+                vectors = lance_reading.by_vector(table, checked, predicate, limit)
+        scores = _scores(texts or vectors)
         if mode == "hybrid":
-            limit = depth(k)
-            texts = lance_reading.by_text(table, _text(text, mode), predicate, limit)
-            vectors = lance_reading.by_vector(table, self._vector(table, vector, mode), predicate, limit)
             scores = fuse(_scores(texts), _scores(vectors), dense_trust)
-        elif mode == "text":
-            texts, vectors = lance_reading.by_text(table, _text(text, mode), predicate, k), {}
-            scores = _scores(texts)
-        elif mode == "vector":
-            texts = {}
-            vectors = lance_reading.by_vector(table, self._vector(table, vector, mode), predicate, k)
-            scores = _scores(vectors)
-        else:
-            raise InvalidQuery(f"no search mode '{mode}'; permitted: hybrid, vector, text")
-        return lance_reading.hits(dict(list(scores.items())[:k]), texts, vectors)
+        return lance_reading.hits(dict(islice(scores.items(), k)), texts, vectors)
 
     def verify(self, snapshot: Snapshot, expected_count: int, sample: int = 64) -> Verification:
         """Count, duplicates, and recall@10 of the graph against exact search."""
-        return lance_reading.verification(self._at(snapshot), expected_count, sample)
+        with self._reading(snapshot) as table:
+            return lance_reading.verification(table, expected_count, sample)
 
     def restore(self, snapshot: Snapshot) -> Snapshot:
         """Make an older version the latest again; no data is copied."""
@@ -201,14 +206,24 @@ class LanceIndex:
                 self._opened.popitem(last=False)
         return table
 
+    @contextmanager
+    def _reading(self, snapshot: Snapshot) -> Iterator[Table]:
+        """The table at the snapshot; files that vanish under an open one mean that it was removed meanwhile."""
+        try:
+            yield self._at(snapshot)
+        except RuntimeError as error:
+            if "Not found" not in str(error):
+                raise
+            with self._opening:
+                self._opened.pop(snapshot, None)
+            raise _gone(snapshot) from error
+
     def _checkout(self, snapshot: Snapshot) -> Table:
         table = self._writable(snapshot.collection)
         try:
             table.checkout(_version(snapshot))
         except ValueError as error:
-            raise SnapshotGone(
-                f"version {snapshot.version} of '{snapshot.collection}' was removed; read the served one again"
-            ) from error
+            raise _gone(snapshot) from error
         return table
 
     def _spec(self, table: Table) -> IndexSpec:
@@ -217,24 +232,29 @@ class LanceIndex:
             raise VectorIndexError(f"table '{table.name}' in {self.root} is not a collection of this project")
         return spec
 
-    def _vector(self, table: Table, vector: Any, mode: Mode) -> np.ndarray:
-        import numpy as np
 
-        if vector is None:
-            raise InvalidQuery(f"a {mode} search needs the question's vector")
-        checked, dimension = np.asarray(vector, dtype=np.float32), self._spec(table).dimension
-        if checked.shape != (dimension,) or not np.isfinite(checked).all() or not checked.any():
-            raise InvalidQuery(
-                f"the question's vector has shape {checked.shape}; the collection takes ({dimension},), finite, "
-                "not zero: is it from the collection's own embedder?"
-            )
-        return checked
+def _vector(vector: Any, dimension: int, mode: Mode) -> np.ndarray:
+    import numpy as np
+
+    if vector is None:
+        raise InvalidQuery(f"a {mode} search needs the question's vector")
+    checked = np.asarray(vector, dtype=np.float32)
+    if checked.shape != (dimension,) or not np.isfinite(checked).all() or not checked.any():
+        raise InvalidQuery(
+            f"the question's vector has shape {checked.shape}; the collection takes ({dimension},), finite, "
+            "not zero: is it from the collection's own embedder?"
+        )
+    return checked
 
 
 def _text(text: str | None, mode: Mode) -> str:
     if text is None:
         raise InvalidQuery(f"a {mode} search needs the question's text")
     return text
+
+
+def _gone(snapshot: Snapshot) -> SnapshotGone:
+    return SnapshotGone(f"version {snapshot.version} of '{snapshot.collection}' was removed; read the served one")
 
 
 def _version(snapshot: Snapshot) -> int:
