@@ -98,7 +98,9 @@ def _rollback(options: Any) -> None:
         from llm_assets.models.promotion import resolve_model, rollback_model
 
         tenant, name = resolve_model(platform.state, options.name)
-        print(f"model {tenant}/{name}: version {rollback_model(platform.state, tenant, name).version} is promoted again")
+        print(
+            f"model {tenant}/{name}: version {rollback_model(platform.state, tenant, name).version} is promoted again"
+        )
     else:
         from llm_assets.configs import corpora
         from llm_assets.corpora.rollback import rollback

@@ -55,7 +55,9 @@ def forget(platform: Platform, uri: str, log: Log = lambda message: None) -> lis
     """
     found = _find(platform, uri)
     if not found:
-        raise ForgetError(f"no document has the URI '{uri}'; `llm-assets status --json` and the documents table list them")
+        raise ForgetError(
+            f"no document has the URI '{uri}'; `llm-assets status --json` and the documents table list them"
+        )
     return [_forget(platform, *key, uri=uri, log=log) for key in found]
 
 

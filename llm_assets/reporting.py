@@ -62,11 +62,22 @@ def clear_failures(subject: str) -> Iterator[None]:
 def _named_errors() -> tuple[type[Exception], ...]:
     """Errors of the parts whose message already names the thing, the place and the way out."""
     from llm_assets.corpora.documents import EmptySourceError
+    from llm_assets.corpora.evaluation import NothingServedError
+    from llm_assets.corpora.retrieval import EvaluationSetError
+    from resources.embedder.process import EmbeddingError
     from resources.model_sources import ModelError
     from resources.sources import SourceError
     from resources.vector_index import VectorIndexError
 
-    return (EmptySourceError, ModelError, SourceError, VectorIndexError)
+    return (
+        EmbeddingError,
+        EmptySourceError,
+        EvaluationSetError,
+        ModelError,
+        NothingServedError,
+        SourceError,
+        VectorIndexError,
+    )
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

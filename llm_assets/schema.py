@@ -66,8 +66,8 @@ class RowCount(Test):
     """The table has between `min` and `max` rows."""
 
     test: Literal["row_count"]
-    min: int | None = Field(None, ge=0)
-    max: int | None = Field(None, ge=0)
+    min: int | None = Field(default=None, ge=0)
+    max: int | None = Field(default=None, ge=0)
 
 
 class Share(Test):

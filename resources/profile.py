@@ -29,12 +29,16 @@ class Profile(BaseModel):
     state_dir: Path = Field(
         description="Folder for tables, indexes, models, caches and, by default, the state database."
     )
-    state_url: str | None = Field(None, description="State database; PostgreSQL where several hosts share one.")
-    index: Literal["lancedb"] = Field("lancedb", description="Backend of the vector index.")
+    state_url: str | None = Field(
+        default=None, description="State database; PostgreSQL where several hosts share one."
+    )
+    index: Literal["lancedb"] = Field(default="lancedb", description="Backend of the vector index.")
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process", description="How the steps of one run execute: one after the other, or side by side."
     )
-    workers: int | None = Field(None, ge=1, description="Parser processes of a step; by default one per core.")
+    workers: int | None = Field(
+        default=None, ge=1, description="Parser processes of a step; by default one per core."
+    )
     vars: dict[str, Any] = Field(default_factory=dict, description="Overrides of the top-level vars.")
 
     @property

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
 
 from resources import locks
 from resources.state_schema import SCHEMA_VERSION, metadata, schema_info
@@ -79,12 +81,12 @@ class State:
         with self._engine.connect().execution_options(read_only=True) as connection:
             yield connection
 
-    def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    def rows(self, query: sa.Executable) -> list[dict[str, Any]]:
         """All rows of a query, as dictionaries."""
         with self.read() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def first(self, query: sa.Select[Any]) -> dict[str, Any] | None:
+    def first(self, query: sa.Executable) -> dict[str, Any] | None:
         """The first row of a query, or None."""
         with self.read() as connection:
             row = connection.execute(query).mappings().first()
@@ -116,7 +118,7 @@ class State:
                 found = connection.execute(sa.select(schema_info.c.version)).scalar()
                 if found is None:
                     connection.execute(schema_info.insert().values(version=SCHEMA_VERSION))
-        except sa.exc.SQLAlchemyError as error:
+        except SQLAlchemyError as error:
             raise StateError(f"state database {self._safe_url()} cannot be opened: {_cause(error)}") from error
         if found is not None and found != SCHEMA_VERSION:
             raise StateError(
@@ -139,8 +141,8 @@ def _engine(url: sa.URL) -> sa.Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-    sa.event.listen(engine, "connect", _sqlite_settings)
-    sa.event.listen(engine, "begin", _sqlite_begin)
+    event.listen(engine, "connect", _sqlite_settings)
+    event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 

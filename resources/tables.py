@@ -65,7 +65,8 @@ class Tables:
 
     def drop(self, name: str) -> None:
         """Remove a table and its files."""
-        self._connection.drop_table(name, ignore_missing=True)
+        if name in self.names():
+            self._connection.drop_table(name)
 
     def open(self, name: str) -> LanceTable | None:
         """The Lance table, or None where it was never written."""
@@ -167,7 +168,7 @@ class Table:
     def tidy(self) -> None:
         """Merge small files and drop old versions, if there are enough of them to matter."""
         lance = self._lance
-        if lance is not None and lance.stats()["fragment_stats"]["num_fragments"] > TIDY_FRAGMENTS:
+        if lance is not None and _fragments(lance) > TIDY_FRAGMENTS:
             with self._tables.lock(self.name):
                 lance.optimize(cleanup_older_than=timedelta(hours=1))
 
@@ -177,6 +178,11 @@ class Table:
         if lance is not None:
             with self._tables.lock(self.name):
                 lance.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+
+
+def _fragments(lance: LanceTable) -> int:
+    stats: Any = lance.stats()  # a mapping at run time, whatever its declared type says
+    return int(stats["fragment_stats"]["num_fragments"])
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

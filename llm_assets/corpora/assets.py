@@ -1,11 +1,12 @@
 """The assets of a corpus: read, call, write, report. The work is in the modules beside this one."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
+from pydantic import BaseModel
 
 from llm_assets.components.checks import metric_checks, table_checks
 from llm_assets.corpora import chunks, documents, embeddings, evaluation, serving, vector_index
@@ -18,7 +19,7 @@ from resources.digests import digest_json
 if TYPE_CHECKING:
     from resources.platform import Platform
 
-STAGES = ("source_files", "documents", "chunks", "embeddings", "vector_index", "retrieval_evaluation")
+DATA_VERSION_TAG = "dagster/data_version"
 
 
 class DocumentsConfig(dg.Config):
@@ -41,32 +42,47 @@ def asset_key(spec: CorpusSpec, stage: str) -> dg.AssetKey:
     return dg.AssetKey([spec.tenant, spec.name, stage])
 
 
-def _common(spec: CorpusSpec, stage: str, kinds: set[str], description: str) -> dict[str, Any]:
-    """What the decorators of all stages say alike."""
+def _common(spec: CorpusSpec, stage: str, description: str) -> dict[str, Any]:
+    """What all stages say alike."""
     settings = spec.settings
     return {
         "key": asset_key(spec, stage),
         "group_name": f"{spec.tenant}_{spec.name}",
-        "kinds": kinds,
         "owners": settings.owners or None,
         "tags": {"tenant": spec.tenant, "corpus": spec.name, "stage": stage, **settings.tags},
         "description": "\n\n".join(part for part in (description, settings.description) if part),
     }
 
 
-def _version(*parts: Any) -> str:
-    """A code version: changes when these settings do."""
-    return digest_json([part.model_dump(mode="json") if hasattr(part, "model_dump") else part for part in parts])[:12]
+def _asset(
+    spec: CorpusSpec,
+    stage: str,
+    description: str,
+    *,
+    after: str,
+    kinds: set[str],
+    version: tuple[Any, ...],
+    checks: list[dg.AssetCheckSpec] | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """The decorator of a stage. `version` are the settings whose change makes its result stale."""
+    decorator = dg.asset(
+        **_common(spec, stage, description),
+        kinds=kinds,
+        deps=[asset_key(spec, after)],
+        code_version=digest_json(
+            [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in version]
+        )[:12],
+        check_specs=checks,
+    )
+    return cast("Callable[[Callable[..., Any]], dg.AssetsDefinition]", decorator)
 
 
 def _source_files(spec: CorpusSpec) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # observable assets are beta in this release
-        common = _common(spec, "source_files", {"file"}, f"The files of `{spec.settings.source.path}`.")
-        common.pop("kinds")
 
-        @dg.observable_source_asset(**common)
-        def source_files(context: dg.OpExecutionContext) -> dg.ObserveResult:
+        @dg.observable_source_asset(**_common(spec, "source_files", f"The files of `{spec.settings.source.path}`."))
+        def source_files() -> dg.ObserveResult:
             with clear_failures(spec.id):
                 return _observe(spec)
 
@@ -77,20 +93,38 @@ def _observe(spec: CorpusSpec) -> dg.ObserveResult:
     files = open_source(spec).list()
     return dg.ObserveResult(
         asset_key=asset_key(spec, "source_files"),
-        data_version=dg.DataVersion(digest_json([[file.uri, file.stamp] for file in files])),
+        data_version=dg.DataVersion(documents.source_version(files)),
         metadata={"files": len(files), "bytes": sum(file.size for file in files)},
     )
+
+
+def _report_source(context: dg.AssetExecutionContext, spec: CorpusSpec, report: documents.IngestReport) -> None:
+    """Say which state of the source was read, so that documents count as fresh with respect to it."""
+    key = asset_key(spec, "source_files")
+    context.log_event(
+        dg.AssetObservation(
+            asset_key=key,
+            metadata={"files": report.listed, "bytes": report.listed_bytes},
+            tags={DATA_VERSION_TAG: report.source_version},
+        )
+    )
+    # The version of the source was looked up before the step; it is looked up again when the result is recorded.
+    context.get_step_execution_context().wipe_input_asset_version_info(key)
 
 
 def _documents(spec: CorpusSpec) -> dg.AssetsDefinition:
     settings = spec.settings
 
-    @dg.asset(
-        **_common(
-            spec, "documents", {"python", "lance"}, "One row a file: its text, language, or why it is not read."
+    @_asset(
+        spec,
+        "documents",
+        "One row a file: its text, language, or why it is not read.",
+        after="source_files",
+        kinds={"python", "lance"},
+        version=(
+            settings.source,
+            parse_options(spec).fingerprint,
         ),
-        deps=[asset_key(spec, "source_files")],
-        code_version=_version(settings.source, settings.parse),
     )
     def documents_asset(
         context: dg.AssetExecutionContext, config: DocumentsConfig, platform: PlatformResource
@@ -105,6 +139,7 @@ def _documents(spec: CorpusSpec) -> dg.AssetsDefinition:
                 reparse=config.reparse,
                 log=context.log.info,
             )
+            _report_source(context, spec, report)
             version = documents.documents_version(opened.state, spec.tenant, spec.name)
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(version), metadata=_documents_metadata(opened, spec, report)
@@ -134,12 +169,16 @@ def _documents_metadata(platform: "Platform", spec: CorpusSpec, report: document
 def _chunks(spec: CorpusSpec) -> dg.AssetsDefinition:
     settings = spec.settings
 
-    @dg.asset(
-        **_common(
-            spec, "chunks", {"python", "lance"}, "Passages of the documents, each small enough to embed whole."
+    @_asset(
+        spec,
+        "chunks",
+        "Passages of the documents, each small enough to embed whole.",
+        after="documents",
+        kinds={"python", "lance"},
+        version=(
+            settings.chunk,
+            settings.embedder,
         ),
-        deps=[asset_key(spec, "documents")],
-        code_version=_version(settings.chunk, settings.embedder),
     )
     def chunks_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         with _stage(context, spec, platform) as opened:
@@ -163,12 +202,13 @@ def _chunks(spec: CorpusSpec) -> dg.AssetsDefinition:
 def _embeddings(spec: CorpusSpec) -> dg.AssetsDefinition:
     settings = spec.settings
 
-    @dg.asset(
-        **_common(
-            spec, "embeddings", {"python", "lance"}, "One vector a distinct text, kept by content and embedder."
-        ),
-        deps=[asset_key(spec, "chunks")],
-        code_version=_version(settings.embedder),
+    @_asset(
+        spec,
+        "embeddings",
+        "One vector a distinct text, kept by content and embedder.",
+        after="chunks",
+        kinds={"python", "lance"},
+        version=(settings.embedder,),
     )
     def embeddings_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         with _stage(context, spec, platform) as opened, open_store(opened, spec) as store:
@@ -197,11 +237,17 @@ def _vector_index(spec: CorpusSpec) -> dg.AssetsDefinition:
         "fit_to_serve", asset=key, blocking=True, description="Complete, found again, and past its retrieval gate."
     )
 
-    @dg.asset(
-        **_common(spec, "vector_index", {"lancedb"}, "The served collection: vectors and full text of all passages."),
-        deps=[asset_key(spec, "embeddings")],
-        check_specs=[check],
-        code_version=_version(spec.settings.index, spec.settings.evaluation),
+    @_asset(
+        spec,
+        "vector_index",
+        "The served collection: vectors and full text of all passages.",
+        after="embeddings",
+        kinds={"lancedb"},
+        version=(
+            spec.settings.index,
+            spec.settings.evaluation,
+        ),
+        checks=[check],
     )
     def vector_index_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         with _stage(context, spec, platform) as opened, open_store(opened, spec) as store:
@@ -252,12 +298,13 @@ def _index_metadata(report: vector_index.BuildReport) -> dict[str, Any]:
 
 
 def _retrieval_evaluation(spec: CorpusSpec) -> dg.AssetsDefinition:
-    @dg.asset(
-        **_common(
-            spec, "retrieval_evaluation", {"python"}, "How well the served index answers the corpus's own questions."
-        ),
-        deps=[asset_key(spec, "vector_index")],
-        code_version=_version(spec.settings.evaluation),
+    @_asset(
+        spec,
+        "retrieval_evaluation",
+        "How well the served index answers the corpus's own questions.",
+        after="vector_index",
+        kinds={"python"},
+        version=(spec.settings.evaluation,),
     )
     def retrieval_evaluation(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         with _stage(context, spec, platform) as opened, open_store(opened, spec) as store:
@@ -265,9 +312,16 @@ def _retrieval_evaluation(spec: CorpusSpec) -> dg.AssetsDefinition:
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(digest_json(found.metrics)),
                 metadata={
-                    "questions": len(found.per_query),
+                    "questions": len(found.details["per_query"]),
                     **{name: round(value, 4) for name, value in found.metrics.items()},
-                    "by question": table(found.per_query, list(found.per_query[0]) if found.per_query else []),
+                    "by language": table(
+                        [{"language": name, **row} for name, row in found.details["by_language"].items()],
+                        ["language", *found.metrics],
+                    ),
+                    "by question, worst first": table(
+                        sorted(found.details["per_query"], key=lambda row: row["ndcg"]),
+                        ["query_id", "language", "ndcg", "first_relevant", "top", "text"],
+                    ),
                     "results": picture(evaluation.chart(found), "nDCG@10 by question"),
                 },
             )
@@ -285,7 +339,9 @@ def _checks(spec: CorpusSpec) -> list[dg.AssetChecksDefinition]:
         return open_store(platform, spec).table
 
     found = table_checks(
-        asset_key(spec, "documents"), tests.documents, lambda platform: documents.documents_table(platform, spec.tenant, spec.name)
+        asset_key(spec, "documents"),
+        tests.documents,
+        lambda platform: documents.documents_table(platform, spec.tenant, spec.name),
     )
     found += table_checks(asset_key(spec, "chunks"), tests.chunks, chunk_rows)
     found += table_checks(asset_key(spec, "embeddings"), tests.embeddings, embedding_rows)
@@ -307,8 +363,8 @@ def _stage(context: dg.AssetExecutionContext, spec: CorpusSpec, platform: Platfo
     """One stage of one corpus at a time, whoever runs it; errors that people can mend are said plainly."""
     opened = platform.open()
 
-    def waiting(name: str) -> None:
-        context.log.info(f"another run works on {spec.id}; waiting for it")
-
-    with clear_failures(spec.id), opened.state.lock(f"corpus/{spec.id}", on_wait=waiting):
+    lock = opened.state.lock(
+        f"corpus/{spec.id}", on_wait=lambda _: context.log.info(f"another run works on {spec.id}; waiting for it")
+    )
+    with clear_failures(spec.id), lock:
         yield opened

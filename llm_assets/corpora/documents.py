@@ -45,9 +45,11 @@ class EmptySourceError(RuntimeError):
 
 @dataclass
 class IngestReport:
-    """What one run did to the documents table."""
+    """What one run did to the documents table. `source_version` is that of the files it worked on."""
 
+    source_version: str = ""
     listed: int = 0
+    listed_bytes: int = 0
     parsed: int = 0
     same_content: int = 0
     deleted: int = 0
@@ -86,6 +88,11 @@ def documents_version(state: State, tenant: str, corpus: str) -> str:
     return digest(*sorted(f"{row['doc_id']} {row['good_key']}" for row in rows if row["good_key"]))
 
 
+def source_version(files: list[SourceFile]) -> str:
+    """Digest of a listing: the data version of the source."""
+    return digest(*(part for file in files for part in (file.uri, file.stamp)))
+
+
 def ingest(
     platform: Platform,
     spec: CorpusSpec,
@@ -117,7 +124,8 @@ def ingest(
     started = time.monotonic()
     run = _Ingest(platform, spec, options, log)
     files = source.list()
-    run.report.listed = len(files)
+    run.report.listed, run.report.listed_bytes = len(files), sum(file.size for file in files)
+    run.report.source_version = source_version(files)
     run.refuse_empty(files)
     pending = run.pending(files, reparse)
     run.delete({document_id(file.uri) for file in files})

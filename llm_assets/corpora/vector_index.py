@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llm_assets.corpora import serving
 from llm_assets.corpora.chunks import CHUNK_COLUMNS, chunks_table, chunks_version
 from llm_assets.corpora.serving import Served
-from resources.digests import digest, digest_json
+from resources.digests import digest
 from resources.vector_index.protocol import IndexSpec, Snapshot, Verification
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ BATCH_ROWS = 500
 SCAN_ABOVE = 5_000  # more changed chunks than this are read in one scan instead of by id
 
 Log = Callable[[str], None]
-Evaluate = Callable[[Snapshot], dict[str, float]]
+Evaluate = Callable[[Snapshot, str], dict[str, float]]
 
 
 @dataclass
@@ -75,7 +75,7 @@ def build(
         spec: the corpus.
         store: the vectors of its chunks.
         chunker: fingerprint of the chunker: another one makes a new collection, so that the old stays for rollback.
-        evaluate: measures the retrieval of a candidate; None where the corpus has no questions.
+        evaluate: measures a candidate, given with the digest of its content; None where there are no questions.
         gate: what is wrong with these metrics, in plain words.
         log: told of progress.
     """
@@ -87,12 +87,13 @@ def build(
     if now and now.content == content and index.latest(collection) is not None:
         return BuildReport(now.snapshot, content, served=now, pinned=pinned)
     index.create(collection, IndexSpec(store.embedder.dimension))
-    report = _update(index, collection, content, chunks_table(platform, spec.tenant, spec.name), store, log)
+    chunks = chunks_table(platform, spec.tenant, spec.name)
+    report = _update(index, collection, content, chunks, store, log)
     report.pinned = pinned
-    report.verification = index.verify(report.snapshot, chunks_table(platform, spec.tenant, spec.name).count())
+    report.verification = index.verify(report.snapshot, chunks.count())
     report.problems = report.verification.problems(spec.settings.index.min_recall)
     if not report.problems and evaluate:
-        report.metrics = evaluate(report.snapshot)
+        report.metrics = evaluate(report.snapshot, content)
         report.problems = gate(report.metrics)
     if not report.problems and not pinned:
         _serve(platform, spec, store, report)
@@ -143,16 +144,15 @@ def _pairs(chunks: Table) -> Iterator[tuple[str, str]]:
 def _changed(chunks: Table, changed: Sequence[str]) -> Iterator[pa.Table]:
     """The changed rows of the chunks table, some hundred at a time."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if len(changed) <= SCAN_ABOVE:
         for start in range(0, len(changed), BATCH_ROWS):
             yield chunks.get("chunk_id", changed[start : start + BATCH_ROWS], CHUNK_COLUMNS)
         return
-    wanted = pa.array(changed)
+    wanted = set(changed)
     for batch in chunks.scan(CHUNK_COLUMNS):
-        table = pa.Table.from_batches([batch])
-        yield table.filter(pc.is_in(table["chunk_id"], value_set=wanted))
+        mask = pa.array([chunk_id in wanted for chunk_id in batch["chunk_id"].to_pylist()])
+        yield pa.Table.from_batches([batch.filter(mask)])
 
 
 def _with_vectors(
@@ -204,8 +204,3 @@ def _retain(index: VectorIndex, platform: Platform, spec: CorpusSpec, report: Bu
 def own_collections(index: VectorIndex, corpus: str) -> list[str]:
     """The collections of a corpus, whatever their shape."""
     return [name for name in index.collections() if name.rpartition("__")[0] == corpus]
-
-
-def queries_subject(snapshot: Snapshot, content: str, queries: object) -> str:
-    """Names what an evaluation measured: the content of a collection and the questions asked."""
-    return digest(snapshot.collection, content, digest_json(queries))
