@@ -1,0 +1,42 @@
+"""The component `FineTune`: a base model and data become a tuned, evaluated, promoted model."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import dagster as dg
+
+from llm_assets.components.base import ConfigComponent
+from llm_assets.configs import Fail
+from llm_assets.models.assets import fine_tune_definitions
+from llm_assets.models.corpus_examples import check_template
+from llm_assets.models.examples import ExamplesError
+from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
+from llm_assets.models.training_set import ROW_COLUMNS
+
+
+class FineTune(ConfigComponent):
+    """A LoRA fine-tune of a base model, examined on held-out examples, promoted once it passes its gate."""
+
+    settings_model = FineTuneSettings
+
+    def check(self, fail: Fail) -> None:
+        for position, test in enumerate(self.spec.settings.tests.training_set):
+            column = getattr(test, "column", None)
+            if column is not None and column not in ROW_COLUMNS:
+                path = ("tests", "training_set", position, "column")
+                raise fail(path, f"'training_set' has no column '{column}'; permitted: {', '.join(ROW_COLUMNS)}")
+        corpus = self.spec.settings.data.corpus
+        for name in ("prompt", "completion") if corpus else ():
+            try:
+                check_template(name, getattr(corpus, name))
+            except ExamplesError as error:
+                raise fail(("data", "corpus", name), str(error)) from None
+
+    @property
+    def spec(self) -> FineTuneSpec:
+        """What the assets are made from."""
+        return FineTuneSpec(self.tenant, self.folder, cast("FineTuneSettings", self.settings))
+
+    def build(self) -> dg.Definitions:
+        return fine_tune_definitions(self.spec)

@@ -1,0 +1,68 @@
+"""How alike texts are, by the short runs of characters they share: works without words, so in Japanese too."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+SHINGLE = 5  # characters; long enough that chance matches are rare, short enough to survive an edited word
+WINDOW = 32  # characters; a run this long in two texts is copied text, not common usage
+
+
+def normalised(text: str) -> str:
+    """Width, case and spacing do not count."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def shingles(text: str, length: int = SHINGLE) -> frozenset[str]:
+    """All runs of `length` characters; a shorter text is one run."""
+    return frozenset(text[start : start + length] for start in range(max(1, len(text) - length + 1)))
+
+
+def without_frame(texts: Sequence[str]) -> list[str]:
+    """The texts without the beginning and the end that all of them share: an instruction makes nothing alike."""
+    if len(set(texts)) < 2:
+        return list(texts)
+    start = _common_start(texts)
+    end = _common_start([text[start:][::-1] for text in texts])
+    return [text[start : len(text) - end] for text in texts]
+
+
+def _common_start(texts: Sequence[str]) -> int:
+    first, last = min(texts), max(texts)  # all others lie between them
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
+def similar_pairs(texts: Sequence[str], at_least: float) -> Iterator[tuple[int, int, float]]:
+    """All pairs whose Jaccard similarity of shingles is at least `at_least`, exactly.
+
+    Prefix filtering (Bayardo et al., 2007, "Scaling up all pairs similarity search"): ordered by rarity, two
+    such sets share one of their first |x| - ceil(t |x|) + 1 shingles, so only those are indexed and looked up.
+
+    Returns:
+        (i, j, similarity) with i < j.
+    """
+    sets = [shingles(normalised(text)) for text in texts]
+    frequency = Counter(shingle for own in sets for shingle in own)
+    index: dict[str, list[int]] = defaultdict(list)
+    for j, own in enumerate(sets):
+        prefix = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
+        prefix = prefix[: len(own) - math.ceil(at_least * len(own)) + 1]
+        for i in sorted({i for shingle in prefix for i in index[shingle]}):
+            if (similarity := _jaccard(sets[i], own)) >= at_least:
+                yield i, j, similarity
+        for shingle in prefix:
+            index[shingle].append(j)
+
+
+def overlap(text: str, runs: frozenset[str] | set[str]) -> float:
+    """The share of a text's runs of `WINDOW` characters that are among `runs`; 0 to 1."""
+    own = shingles(normalised(text), WINDOW)
+    return len(own & runs) / len(own)
+
+
+def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+    common = len(a & b)
+    return common / (len(a) + len(b) - common)

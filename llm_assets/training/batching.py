@@ -1,0 +1,45 @@
+"""Encoded examples as tensors, padded on the left: what is learned or written next lies at the right edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from llm_assets.training.encoding import IGNORED, Encoded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def with_answers(examples: Sequence[Encoded], pad: int) -> dict[str, Any]:
+    """Inputs (n, t) with labels (n, t) on the completions.
+
+    `logits_to_keep` lets the model compute logits only where the longest completion lies: on a small model with
+    a large vocabulary the others would be a third of the work.
+    """
+    batch: dict[str, Any] = prompts([(*example.prompt, *example.completion) for example in examples], pad)
+    labels = torch.full_like(batch["input_ids"], IGNORED)
+    for row, example in enumerate(examples):
+        labels[row, -len(example.completion) :] = torch.tensor(example.completion)
+    longest = max(len(example.completion) for example in examples)
+    return {**batch, "labels": labels, "logits_to_keep": longest + 1}
+
+
+def prompts(ids: Sequence[Sequence[int]], pad: int) -> dict[str, Tensor]:
+    """input_ids, attention_mask and position_ids (n, t), padded on the left."""
+    width = max(len(row) for row in ids)
+    padded = [[pad] * (width - len(row)) + list(row) for row in ids]
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    return {"input_ids": torch.tensor(padded), "attention_mask": mask, "position_ids": positions}
+
+
+def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy in nats of each labelled token, 0 elsewhere: (n, k) for logits (n, k + 1, vocabulary)."""
+    kept = logits[:, :-1].float()
+    targets = labels[:, -kept.size(1) :]
+    losses = F.cross_entropy(kept.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    return losses.view(targets.shape)

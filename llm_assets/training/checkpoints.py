@@ -1,0 +1,80 @@
+"""Checkpoints that are whole or not there: written beside, sealed with the digest of every file, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+SEAL = "COMPLETE.json"
+KEPT = 2  # the last may be broken by the disk: then the one before it is used
+UNWANTED = ("training_args.bin", "README.md")  # a pickle that nobody reads, and a card that says nothing
+
+
+def seal(folder: Path, target: Path) -> None:
+    """Turn a written folder into a whole one at `target`, which is replaced if it is there.
+
+    A crash leaves either no `target` or a whole one. Files that serve nobody are left out.
+    """
+    for name in UNWANTED:
+        (folder / name).unlink(missing_ok=True)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL)
+    for path in files:
+        _flush(path)
+    digests = {str(path.relative_to(folder)): file_digest(path) for path in files}
+    (folder / SEAL).write_text(json.dumps(digests, indent=1), encoding="utf-8")
+    _flush(folder / SEAL)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        shutil.rmtree(target)
+    folder.rename(target)
+    _flush(target.parent)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether every file is there with the content it was sealed with."""
+    try:
+        digests = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        return all(file_digest(folder / name) == digest for name, digest in digests.items())
+    except (OSError, ValueError):
+        return False
+
+
+def latest_whole(checkpoints: Path) -> Path | None:
+    """The newest whole checkpoint; broken ones are removed."""
+    for folder in sorted(_all(checkpoints), reverse=True):
+        if is_whole(folder):
+            return folder
+        shutil.rmtree(folder)
+    return None
+
+
+def retain(checkpoints: Path) -> None:
+    """Remove all but the newest `KEPT`."""
+    for folder in sorted(_all(checkpoints), reverse=True)[KEPT:]:
+        shutil.rmtree(folder)
+
+
+def checkpoint_name(step: int) -> str:
+    """`checkpoint-00000040`: as transformers expects it, and sorted by step."""
+    return f"checkpoint-{step:08d}"
+
+
+def file_digest(path: Path) -> str:
+    """Digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _all(checkpoints: Path) -> list[Path]:
+    return [path for path in checkpoints.glob("checkpoint-*") if path.is_dir()]
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
