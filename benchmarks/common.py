@@ -23,9 +23,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def paired(
-    a: Callable[[], object], b: Callable[[], object], repeats: int
-) -> tuple[list[float], list[float]]:
+def paired(a: Callable[[], object], b: Callable[[], object], repeats: int) -> tuple[list[float], list[float]]:
     """Wall seconds of `a` and `b`, alternating, so that the machine's noise falls on both alike."""
     times_a, times_b = [], []
     for turn in range(repeats):
