@@ -66,11 +66,12 @@ class BeirCorpus(Source):
                     yield f"{self.label}/{CORPUS}#{self._id(line, number)}", start, line
                 start += len(line)
 
-    def _open(self) -> Any:  # fsspec's OpenFile has no common type
+    def _open(self) -> Any:  # fsspec's files have no common type
         import fsspec
 
         try:
-            return fsspec.open(self.location, "rb", **self.options).open()
+            filesystem, path = fsspec.core.url_to_fs(self.location, **self.options)
+            return filesystem.open(path, "rb")
         except FileNotFoundError as error:
             raise FileVanished(f"source '{self.label}': {CORPUS} is gone") from error
         except Exception as error:  # every filesystem has exceptions of its own

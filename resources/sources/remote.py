@@ -92,7 +92,7 @@ class RemoteFolder(Source):
             prefix = (str(folder).rstrip("/") + "/").removeprefix(start)
             for name in [name for name in folders if not self.selection.enters(prefix + name)]:
                 del folders[name]  # walk() goes on into what is left here
-            for name, entry in files.items():
+            for name, entry in dict(files).items():
                 if name and self.selection.takes(prefix + name):
                     yield SourceFile(f"{self.label}/{prefix}{name}", int(entry.get("size") or 0), stamp(entry))
 

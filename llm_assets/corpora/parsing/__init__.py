@@ -12,8 +12,8 @@ from llm_assets.corpora.parsing.worker_process import WorkerStartError
 __all__ = [
     "Element",
     "ParseOptions",
-    "ParserPool",
     "Parsed",
+    "ParserPool",
     "Quarantined",
     "Result",
     "Unchanged",

@@ -12,16 +12,16 @@ import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 
-from lxml import etree
-
-from llm_assets.corpora.parsing.xml import parse_xml
+from llm_assets.corpora.parsing.xml import etree, parse_xml  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 DOCUMENT = "word/document.xml"
 DELETED = (f"{W}del", f"{W}moveFrom", FALLBACK)  # a fallback repeats a text box for old versions of Word
 WRAPPERS = (f"{W}ins", f"{W}moveTo", f"{W}smartTag", f"{W}customXml", f"{W}sdtContent", f"{W}sdt")
-LEFT_OUT = re.compile(rb"<w:(?:ins|del|moveTo|moveFrom|smartTag|customXml|sdt|txbxContent|footnoteReference|endnoteReference)\b")  # fmt: skip
+LEFT_OUT = re.compile(
+    rb"<w:(?:ins|del|moveTo|moveFrom|smartTag|customXml|sdt|txbxContent|footnoteReference|endnoteReference)\b"
+)
 NOTES = {"footnoteReference": "word/footnotes.xml", "endnoteReference": "word/endnotes.xml"}
 
 

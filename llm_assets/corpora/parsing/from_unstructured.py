@@ -9,6 +9,7 @@ from llm_assets.corpora.parsing.results import Element, Kind
 from llm_assets.corpora.parsing.text import one_line
 
 if TYPE_CHECKING:
+    from lxml.html import HtmlElement
     from unstructured.documents.elements import Element as UnstructuredElement
 
 KINDS: dict[str, Kind] = {"Title": "title", "ListItem": "list_item", "Table": "table", "CodeSnippet": "code"}
@@ -36,16 +37,16 @@ def table_text(markup: str) -> str:
     """An HTML table as lines of cells; the rows of a table within a cell stay in that cell."""
     from lxml import html
 
-    table = html.fragment_fromstring(markup, create_parent="div")
+    table = html.fromstring(f"<div>{markup}</div>")
     rows = (" | ".join(_cells(row)) for row in table.iter("tr") if _depth(row) == 1)
     return "\n".join(row for row in rows if row.strip(" |"))
 
 
-def _cells(row) -> Iterator[str]:  # noqa: ANN001
+def _cells(row: HtmlElement) -> Iterator[str]:
     for cell in row:
         if cell.tag in ("td", "th"):
             yield one_line(" ".join(cell.itertext()))
 
 
-def _depth(row) -> int:  # noqa: ANN001
+def _depth(row: HtmlElement) -> int:
     return sum(1 for _ in row.iterancestors("table"))

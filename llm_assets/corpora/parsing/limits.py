@@ -6,6 +6,7 @@ import ctypes
 import os
 import resource
 import signal
+from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -40,3 +41,15 @@ def resident_bytes() -> int:
     """Memory that this process holds now."""
     with open("/proc/self/statm") as statm:  # noqa: PTH123  (once per document)
         return int(statm.read().split()[1]) * resource.getpagesize()
+
+
+def restart_peak() -> None:
+    """Measure `peak_bytes` from now on."""
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as clear:  # noqa: PTH123
+        clear.write("5")  # proc(5): resets the peak resident set size
+
+
+def peak_bytes() -> int:
+    """The most memory that this process held since `restart_peak`."""
+    with open("/proc/self/status") as status:  # noqa: PTH123
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

@@ -11,10 +11,13 @@ from llm_assets.corpora.parsing.encodings import Undecodable, decode
 from llm_assets.corpora.parsing.results import Refused
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
-DOCX, PPTX, XLSX = (f"{OFFICE}.{kind}" for kind in ("wordprocessingml.document", "presentationml.presentation", "spreadsheetml.sheet"))  # fmt: skip
+DOCX, PPTX, XLSX = (
+    f"{OFFICE}.{kind}" for kind in ("wordprocessingml.document", "presentationml.presentation", "spreadsheetml.sheet")
+)
 ODF = "application/vnd.oasis.opendocument"
 PDF, EPUB, RTF, HTML, MAIL = "application/pdf", "application/epub+zip", "text/rtf", "text/html", "message/rfc822"
-DOC, PPT, XLS, MSG = "application/msword", "application/vnd.ms-powerpoint", "application/vnd.ms-excel", "application/vnd.ms-outlook"  # fmt: skip
+DOC, MSG = "application/msword", "application/vnd.ms-outlook"
+PPT, XLS = "application/vnd.ms-powerpoint", "application/vnd.ms-excel"
 
 # Names whose content has a signature; without it the file is damaged or not what it is called.
 BINARY_NAMES = {
@@ -31,8 +34,13 @@ TEXT_NAMES = {
 }  # fmt: skip
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)  # fmt: skip
-MAIL_START = re.compile(rb"\A(?:(?:From |Return-Path|Received|Message-ID|MIME-Version|Delivered-To|X-[\w-]+)[: ].*\r?\n)", re.IGNORECASE)  # fmt: skip
+HTML_START = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+MAIL_START = re.compile(
+    rb"\A(?:From |Return-Path|Received|Message-ID|MIME-Version|Delivered-To|X-[\w-]+)[: ].*\r?\n", re.IGNORECASE
+)
 SAMPLE_BYTES = 64_000
 BEIR_URI = re.compile(r"corpus\.jsonl#")
 

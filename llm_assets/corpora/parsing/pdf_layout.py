@@ -172,11 +172,10 @@ def _element(lines: list[Line], levels: dict[str, int], looks: list[Look]) -> El
 def _running_text(lines: list[Line]) -> str:
     """Full lines run on; a line break behind a short one is meant (an address, the rows of a table)."""
     left, right = min(line.left for line in lines), max(line.right for line in lines)
-    rows: list[list[str]] = [[]]
-    for before, line in pairwise([None, *lines]):
-        assert line
-        same_row = before is not None and abs(before.last_bottom - line.bottom) < 0.3 * line.size
-        if before is not None and not same_row and before.right < right - SHORT_LINE * (right - left):
+    rows = [[lines[0].text]]
+    for before, line in pairwise(lines):
+        same_row = abs(before.last_bottom - line.bottom) < 0.3 * line.size
+        if not same_row and before.right < right - SHORT_LINE * (right - left):
             rows.append([])
         rows[-1].append(line.text)
     return "\n".join(join_lines(row) for row in rows)

@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,7 +21,9 @@ from llm_assets.corpora.parsing.limits import (
     die_with_parent,
     exit_if_orphaned,
     limit_memory,
+    peak_bytes,
     resident_bytes,
+    restart_peak,
     return_freed_memory,
 )
 from llm_assets.corpora.parsing.options import ParseOptions
@@ -31,7 +34,8 @@ from resources.sources import FileTooLarge, FileVanished, Source, SourceError, S
 
 # A worker that holds this share of its memory between documents is replaced: libraries leak.
 RETIRE_AT = 0.5
-OUT_OF_MEMORY = "it needs more than the {gb:g} GB a worker may use. Raise `memory_gb`, or split the file."
+# A parse that failed after it had used this share of its memory failed for lack of it.
+NEAR_LIMIT = 0.6
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,26 @@ class Worker:
             job = json.loads(frame)
             sent = read_frame(jobs) if job["content_follows"] else None
             file = SourceFile(job["uri"], job["size"], job["stamp"])
-            try:
-                result, retire = self.answer(file, job["known_digest"], sent), False
-            except MemoryError:
-                reason = OUT_OF_MEMORY.format(gb=self.options.memory_gb)
-                result, retire = Quarantined(None, "memory", reason), True
+            result = self.answer(file, job["known_digest"], sent)
             return_freed_memory()
-            retire = retire or resident_bytes() > RETIRE_AT * self.options.memory_gb * 1e9
+            short = isinstance(result, Quarantined) and result.code == "memory"
+            retire = short or resident_bytes() > RETIRE_AT * self.memory_bytes
             self.tell({"result": to_json(result), "retire": retire})
             if retire:
                 return
 
     def answer(self, file: SourceFile, known_digest: str | None, sent: bytes | None) -> Result:
         """Read a file, unless its content was sent along, and parse it unless its digest is known."""
+        restart_peak()
+        try:
+            result = self._parsed(file, known_digest, sent)
+        except MemoryError:
+            return self._out_of_memory()
+        # Libraries report a failed allocation as they please, lxml as a syntax error.
+        failed = isinstance(result, Quarantined) and result.code == "corrupt"
+        return self._out_of_memory() if failed and peak_bytes() > NEAR_LIMIT * self.memory_bytes else result
+
+    def _parsed(self, file: SourceFile, known_digest: str | None, sent: bytes | None) -> Result:
         self.tell({"stage": "read"})
         try:
             data = self.source.read(file, self.options.max_bytes) if sent is None else sent
@@ -71,12 +82,25 @@ class Worker:
         self.tell({"stage": "load"})
         return bounded(parse_here(file.uri, data, self.options, self.tell))
 
+    def _out_of_memory(self) -> Quarantined:
+        limit = f"{self.options.memory_gb:g} GB"
+        return Quarantined(
+            None, "memory", f"it needs more than the {limit} a worker may use. Raise `memory_gb`, or split it."
+        )
+
+    @property
+    def memory_bytes(self) -> float:
+        return self.options.memory_gb * 1e9
+
     def tell(self, message: dict[str, object]) -> None:
         self.out.write(packed_json(message))
         self.out.flush()
 
 
-def parse_here(uri: str, data: bytes, options: ParseOptions, tell) -> Parsed | Quarantined:  # noqa: ANN001
+def parse_here(
+    uri: str, data: bytes, options: ParseOptions, tell: Callable[[dict[str, object]], None]
+) -> Parsed | Quarantined:
+    """Parse in this process, and tell when the libraries are there."""
     from llm_assets.corpora.parsing.document import parse
 
     return parse(uri, data, options, loaded=lambda: tell({"stage": "parse"}))

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import IO, Any, cast
 
 from llm_assets.corpora.parsing.options import ParseOptions
 from llm_assets.corpora.parsing.results import Quarantined, Result, from_json
@@ -45,8 +46,8 @@ class WorkerProcess:
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # a group of its own, which end() kills as a whole
         )
-        assert self._process.stdin and self._process.stdout
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._stdin = cast("IO[bytes]", self._process.stdin)
+        self._stdout = cast("IO[bytes]", self._process.stdout)
         os.set_blocking(self._stdout.fileno(), False)
         self._send(packed(setup))
 
@@ -86,16 +87,12 @@ class WorkerProcess:
 
     def end(self) -> int:
         """Kill the process and all its children; its return code."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         code = self._process.wait()
         for stream in (self._stdin, self._stdout, self._errors):
-            try:
+            with suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
         return code
 
     def _taken(self) -> tuple[Result, bool] | None:
@@ -132,8 +129,6 @@ class WorkerProcess:
         return Quarantined(None, "corrupt", f"the parser crashed on it ({name}).")
 
     def _send(self, data: bytes) -> None:
-        try:
+        with suppress(BrokenPipeError):  # outcome() finds the end of the other pipe and says why
             self._stdin.write(data)
             self._stdin.flush()
-        except BrokenPipeError:
-            pass  # outcome() finds the end of the other pipe and says why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  (a C extension without stubs)
 
 
 def parse_xml(data: bytes) -> etree._Element:

@@ -37,7 +37,8 @@ def compound_file(streams: dict[str, bytes]) -> bytes:
     difat = [fat_start + index for index in range(fat_count)] + [FREE] * (109 - fat_count)
     header = struct.pack(
         "<8s16sHHHHH6xIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3, 0xFFFE, 9, 6,
-        0, fat_count, directory_start, 0, CUTOFF, minifat_start if minifat else END, len(minifat_bytes) // SECTOR, END, 0,
+        0, fat_count, directory_start, 0, CUTOFF,
+        minifat_start if minifat else END, len(minifat_bytes) // SECTOR, END, 0,
     ) + struct.pack("<109I", *difat)  # fmt: skip
     return header + b"".join(sectors) + fat
 

@@ -76,10 +76,12 @@ def xlsx() -> bytes:
 
 def pdf(*pages: str) -> bytes:
     """A PDF of plain lines; Japanese through the predefined UniJIS-UTF16-H map, so that no font is needed."""
+    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
     objects: list[bytes] = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Count {len(pages)} /Kids [{' '.join(f'{5 + 2 * i} 0 R' for i in range(len(pages)))}] >>".encode(),
-        b"<< /Type /Font /Subtype /Type0 /BaseFont /HeiseiMin-W3 /Encoding /UniJIS-UTF16-H /DescendantFonts [4 0 R] >>",
+        f"<< /Type /Pages /Count {len(pages)} /Kids [{kids}] >>".encode(),
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /HeiseiMin-W3 /Encoding /UniJIS-UTF16-H "
+        b"/DescendantFonts [4 0 R] >>",
         b"<< /Type /Font /Subtype /CIDFontType0 /BaseFont /HeiseiMin-W3 /DW 1000 /CIDSystemInfo "
         b"<< /Registry (Adobe) /Ordering (Japan1) /Supplement 2 >> /FontDescriptor << /Type /FontDescriptor "
         b"/FontName /HeiseiMin-W3 /Flags 4 /FontBBox [0 -200 1000 900] /ItalicAngle 0 /Ascent 900 /Descent -200 "
@@ -108,7 +110,8 @@ def _numbered(objects: list[bytes]) -> bytes:
         offsets.append(len(out))
         out += f"{number} 0 obj\n".encode() + content + b"\nendobj\n"
     table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
-    end = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer << /Size {len(objects) + 1} /Root 1 0 R >>\n"
+    count = len(objects) + 1
+    end = f"xref\n0 {count}\n0000000000 65535 f \n{table}trailer << /Size {count} /Root 1 0 R >>\n"
     return bytes(out) + f"{end}startxref\n{len(out)}\n%%EOF".encode()
 
 
@@ -135,10 +138,9 @@ def epub() -> bytes:
 
 
 def odf(kind: str, body: str) -> bytes:
-    names = " ".join(
-        f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{long}:1.0"'
-        for short, long in (("office", "office"), ("text", "text"), ("table", "table"), ("draw", "drawing"), ("presentation", "presentation"))
-    )  # fmt: skip
+    spaces = {name: name for name in ("office", "text", "table", "presentation")} | {"draw": "drawing"}
+    oasis = "urn:oasis:names:tc:opendocument:xmlns"
+    names = " ".join(f'xmlns:{short}="{oasis}:{long}:1.0"' for short, long in spaces.items())
     return zipped({
         "mimetype": f"application/vnd.oasis.opendocument.{kind}",
         "content.xml": f"<office:document-content {names}><office:body><office:{kind}>{body}</office:{kind}>"
@@ -152,8 +154,9 @@ def odt() -> bytes:
 
 
 def ods() -> bytes:
-    def row(*cells: str) -> str:
-        return f"<table:table-row>{''.join(f'<table:table-cell><text:p>{c}</text:p></table:table-cell>' for c in cells)}</table:table-row>"  # fmt: skip
+    def row(*texts: str) -> str:
+        cells = "".join(f"<table:table-cell><text:p>{text}</text:p></table:table-cell>" for text in texts)
+        return f"<table:table-row>{cells}</table:table-row>"
 
     rows = row("品目", "Price") + row("紙", "100") + row(ENGLISH) + row(JAPANESE)
     empty = '<table:table-row table:number-rows-repeated="1048576"><table:table-cell/></table:table-row>'
@@ -161,9 +164,11 @@ def ods() -> bytes:
 
 
 def odp() -> bytes:
+    def box(text: str, role: str = "") -> str:
+        return f"<draw:frame{role}><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame>"
+
     def slide(title: str, text: str) -> str:
-        return (f'<draw:page><draw:frame presentation:class="title"><draw:text-box><text:p>{title}</text:p></draw:text-box>'
-                f"</draw:frame><draw:frame><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame></draw:page>")  # fmt: skip
+        return "<draw:page>" + box(title, ' presentation:class="title"') + box(text) + "</draw:page>"
 
     return odf("presentation", slide(HEADING, ENGLISH) + slide(HEADING_JA, JAPANESE))
 
@@ -218,7 +223,10 @@ def notebook() -> bytes:
     return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}).encode()
 
 
-MARKDOWN = f"# {HEADING}\n\n{ENGLISH}\n\n## {HEADING_JA}\n\n{JAPANESE}\n\n- first item\n\n| 品目 | Price |\n|---|---|\n| 紙 | 100 |\n"
+MARKDOWN = (
+    f"# {HEADING}\n\n{ENGLISH}\n\n## {HEADING_JA}\n\n{JAPANESE}\n\n"
+    "- first item\n\n| 品目 | Price |\n|---|---|\n| 紙 | 100 |\n"
+)
 CSV = f"item,note\n紙,{ENGLISH}\n木,{JAPANESE}\n"
 VTT = f"WEBVTT\n\n1\n00:00.000 --> 00:02.000\n<v Roger>{ENGLISH}\n\n2\n00:02.000 --> 00:04.000\n{JAPANESE}\n"
 

@@ -17,7 +17,7 @@ MACRO = re.compile(r"\b\w+::?\S+\[([^\],]*)[^\]]*\]")  # image::x.png[alt, width
 SILENT = re.compile(r"^(?::[\w!-]+:.*|\[.*\]|//.*)$")
 
 
-def read(data: bytes, job: Job) -> Document:
+def read(data: bytes, _job: Job) -> Document:
     """The elements of an AsciiDoc file; "= Title" is level 1."""
     elements = list(_elements(decode(data).replace("\r\n", "\n").split("\n")))
     first = elements[0] if elements else None

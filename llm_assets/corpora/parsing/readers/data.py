@@ -14,20 +14,20 @@ from llm_assets.corpora.parsing.text import one_line
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 
 
-def read_json(data: bytes, job: Job) -> Document:
+def read_json(data: bytes, _job: Job) -> Document:
     """An element per entry of a list, else one for the whole; each value on a line behind its path."""
     value = _loaded(decode(data), "the file")
     entries = value if isinstance(value, list) else [value]
     return Document([Element("text", "\n".join(_lines(entry))) for entry in entries])
 
 
-def read_json_lines(data: bytes, job: Job) -> Document:
+def read_json_lines(data: bytes, _job: Job) -> Document:
     """An element per line."""
     lines = [(number, line) for number, line in enumerate(decode(data).splitlines(), 1) if line.strip()]
     return Document([Element("text", "\n".join(_lines(_loaded(line, f"line {number}")))) for number, line in lines])
 
 
-def read_notebook(data: bytes, job: Job) -> Document:
+def read_notebook(data: bytes, _job: Job) -> Document:
     """A Jupyter notebook's cells: Markdown as such, source as code; outputs are left out, they repeat."""
     from llm_assets.corpora.parsing.readers import markdown
 
@@ -42,9 +42,9 @@ def read_notebook(data: bytes, job: Job) -> Document:
     return Document(elements)
 
 
-def read_xml(data: bytes, job: Job) -> Document:
+def read_xml(data: bytes, _job: Job) -> Document:
     """The text of each element that directly holds some. Entities from outside are never loaded."""
-    from lxml import etree
+    from llm_assets.corpora.parsing.xml import etree  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
 
     elements: list[Element] = []
     events = etree.iterparse(

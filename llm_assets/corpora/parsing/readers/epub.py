@@ -11,17 +11,15 @@ from collections.abc import Iterator
 from io import BytesIO
 from urllib.parse import unquote
 
-from lxml import etree
-
 from llm_assets.corpora.parsing.encodings import decode
 from llm_assets.corpora.parsing.readers import Document, Job, html
 from llm_assets.corpora.parsing.results import Refused
-from llm_assets.corpora.parsing.xml import parse_xml
+from llm_assets.corpora.parsing.xml import etree, parse_xml  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
 
 FONT_OBFUSCATION = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 
 
-def read(data: bytes, job: Job) -> Document:
+def read(data: bytes, _job: Job) -> Document:
     """The elements of all chapters, and the book's title.
 
     Raises:

@@ -21,7 +21,7 @@ TITLE = re.compile(r"<title\b[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
 
-def read(data: bytes, job: Job) -> Document:
+def read(data: bytes, _job: Job) -> Document:
     """Headings with their level, paragraphs, list items, tables."""
     return read_text(decode(data, declared(data)))
 

@@ -19,7 +19,7 @@ FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
 HTML_TAG = re.compile(r"<!--.*?-->|<[^<>]+>", re.DOTALL)
 
 
-def read(data: bytes, job: Job) -> Document:
+def read(data: bytes, _job: Job) -> Document:
     """Headings with their level, paragraphs, list items, tables, code; a front matter's title names the document."""
     text = decode(data).replace("\r\n", "\n")
     front = FRONT_MATTER.match(text)

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from lxml import etree
-
 from llm_assets.corpora.parsing.readers import Document, Job
 from llm_assets.corpora.parsing.readers.tables import tables
 from llm_assets.corpora.parsing.results import Element, Kind
-from llm_assets.corpora.parsing.xml import parse_xml
+from llm_assets.corpora.parsing.xml import etree, parse_xml  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
 
 _OASIS = "{urn:oasis:names:tc:opendocument:xmlns:"
 TEXT, TABLE, DRAW, OFFICE = (f"{_OASIS}{name}:1.0}}" for name in ("text", "table", "drawing", "office"))
@@ -35,7 +33,7 @@ class _Place:
     elements: list[Element] = field(default_factory=list)
 
 
-def read(data: bytes, job: Job) -> Document:
+def read(data: bytes, _job: Job) -> Document:
     """Headings with their level, paragraphs, list items, tables; in a presentation the slide is the page."""
     with zipfile.ZipFile(BytesIO(data)) as package:
         content = parse_xml(package.read("content.xml"))

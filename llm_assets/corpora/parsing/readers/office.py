@@ -15,14 +15,14 @@ from llm_assets.corpora.parsing.readers import Document, Job  # noqa: E402
 from llm_assets.corpora.parsing.xml import parse_xml  # noqa: E402
 
 
-def read_docx(data: bytes, job: Job) -> Document:
+def read_docx(data: bytes, _job: Job) -> Document:
     """Headings by style, paragraphs, list items, tables, headers and footers. Word files have no fixed pages."""
     from unstructured.partition.docx import partition_docx
 
     return Document(convert(partition_docx(file=BytesIO(flatten(data)), languages=NO_LANGUAGE)), _title(data))
 
 
-def read_pptx(data: bytes, job: Job) -> Document:
+def read_pptx(data: bytes, _job: Job) -> Document:
     """Slides in order, a slide's number as the page, its notes behind it."""
     from unstructured.partition.pptx import partition_pptx
 

@@ -34,7 +34,9 @@ def read(data: bytes, job: Job) -> Document:
         "html",
         "--wrap=none",
     ]
-    done = subprocess.run(command, input=content, capture_output=True, preexec_fn=die_with_parent, check=False)  # noqa: S603, PLW1509  (a fixed program; single-threaded here)
+    done = subprocess.run(  # noqa: S603  (a fixed program)
+        command, input=content, capture_output=True, preexec_fn=die_with_parent, check=False
+    )
     if done.returncode:
         raise Refused("corrupt", f"pandoc cannot read it: {done.stderr.decode('utf-8', 'replace').strip()[:300]}")
     return html.read_text(done.stdout.decode())

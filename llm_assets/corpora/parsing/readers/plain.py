@@ -15,7 +15,7 @@ CUE_TIMES = re.compile(r"-->")
 CUE_TAG = re.compile(r"<(/?)(v|c|i|b|u|ruby|rt|lang)?([^<>]*)>")
 
 
-def read(data: bytes, job: Job) -> Document:
+def read(data: bytes, _job: Job) -> Document:
     """A paragraph between blank lines is an element; line breaks in it stay, they may be columns or verse."""
     text = re.sub(r"\r\n?|\f", "\n", decode(data))
     return Document([paragraph(part) for part in BLANK_LINE.split(text) if part.strip()])
@@ -27,7 +27,7 @@ def paragraph(text: str) -> Element:
     return Element("list_item" if alone and BULLET.match(text) else "text", text)
 
 
-def read_beir(data: bytes, job: Job) -> Document:
+def read_beir(data: bytes, _job: Job) -> Document:
     """One line of a corpus.jsonl: its title, then its text."""
     record = json.loads(data)
     title = str(record.get("title") or "").strip()
@@ -36,7 +36,7 @@ def read_beir(data: bytes, job: Job) -> Document:
     return Document(heading + body if body else [], title or None)
 
 
-def read_subtitles(data: bytes, job: Job) -> Document:
+def read_subtitles(data: bytes, _job: Job) -> Document:
     """WebVTT or SubRip: what is said, one element per cue, without numbers and times."""
     elements = []
     for block in BLANK_LINE.split(re.sub(r"\r\n?", "\n", decode(data))):

@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_assets.corpora.parsing.encodings import decode
 from llm_assets.corpora.parsing.readers import Document, Job
@@ -25,7 +25,7 @@ DELIMITERS = ",;\t|"
 Row = list[str]
 
 
-def read_csv(data: bytes, job: Job) -> Document:
+def read_csv(data: bytes, _job: Job) -> Document:
     """One table. Rows may differ in length."""
     csv.field_size_limit(MAX_FIELD)  # for this process; the default refuses long cells
     text = decode(data)
@@ -39,7 +39,7 @@ def _delimiter(text: str) -> str:
     return max(DELIMITERS, key=lambda mark: (sum(mark in line for line in lines), text[:20_000].count(mark)))
 
 
-def read_xlsx(data: bytes, job: Job) -> Document:
+def read_xlsx(data: bytes, _job: Job) -> Document:
     """Per sheet its name as a heading, then its tables. A formula shows the value that was last computed."""
     from openpyxl import load_workbook
 
@@ -52,13 +52,13 @@ def read_xlsx(data: bytes, job: Job) -> Document:
     return Document(elements, book.properties.title)
 
 
-def read_xls(data: bytes, job: Job) -> Document:
+def read_xls(data: bytes, _job: Job) -> Document:
     """As `read_xlsx`, for the format before 2007."""
     import xlrd
 
     try:
         book = xlrd.open_workbook(file_contents=data, logfile=io.StringIO())
-    except xlrd.XLRDError as error:
+    except xlrd.biffh.XLRDError as error:
         encrypted = "encrypted" in str(error).lower()
         raise Refused("encrypted" if encrypted else "corrupt", f"the workbook cannot be opened: {error}") from error
     elements = []
@@ -107,12 +107,12 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _xls_value(cell: Cell, datemode: int) -> str:
+def _xls_value(cell: Cell, datemode: Literal[0, 1]) -> str:
     import xlrd
 
     if cell.ctype == xlrd.XL_CELL_DATE:
         try:
-            return _shown(xlrd.xldate.xldate_as_datetime(cell.value, datemode))
+            return _shown(xlrd.xldate.xldate_as_datetime(float(cell.value), datemode))
         except (ValueError, OverflowError):
             return _shown(cell.value)
     if cell.ctype == xlrd.XL_CELL_BOOLEAN:
