@@ -67,4 +67,4 @@ def open_chunker(platform: Platform, spec: CorpusSpec) -> Chunker:
     from llm_assets.corpora.chunking import Chunker
 
     embedder, chunk = open_embedder(platform, spec), spec.settings.chunk
-    return Chunker(embedder, min(chunk.max_tokens, embedder.max_tokens), chunk.overlap_tokens)
+    return Chunker(embedder.tokens, min(chunk.max_tokens, embedder.max_tokens), chunk.overlap_tokens)
