@@ -113,9 +113,7 @@ def _hub(reference: str, rest: str, _base: Path | None) -> tuple[Path, Known]:
 
     def snapshot(local: bool) -> Path:
         allowed = list(DOWNLOADED)
-        return Path(
-            snapshot_download(repo, revision=revision, allow_patterns=allowed, local_files_only=local)
-        )
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=allowed, local_files_only=local))
 
     if COMMIT.fullmatch(revision):
         try:

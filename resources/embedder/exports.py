@@ -115,9 +115,7 @@ def _run_worker(definition: Definition, arguments: list[str]) -> None:
         with start(command, cwd=root, stdout=output, stderr=output) as tree:
             code = tree.wait()
         if code:
-            raise ModelError(
-                definition.source.reference, f"its export ended with code {code}:\n{tail(output)}"
-            )
+            raise ModelError(definition.source.reference, f"its export ended with code {code}:\n{tail(output)}")
 
 
 def tail(output) -> str:  # noqa: ANN001  (any seekable binary file)

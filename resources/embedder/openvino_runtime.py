@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
 from resources.embedder.batches import batches
@@ -49,7 +50,7 @@ class OpenVinoRuntime:
         self._dimension = definition.dimension
         self._streams = threads  # one thread a stream: batches side by side need no synchronisation within
         self.precision = precision
-        self._model = ov.Core().compile_model(
+        model = ov.Core().compile_model(
             exported / MODEL_FILE,
             "CPU",
             {
@@ -59,6 +60,9 @@ class OpenVinoRuntime:
                 "CPU_RUNTIME_CACHE_CAPACITY": KEPT_SHAPES,
             },
         )
+        self._free: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        for _ in range(self._streams):
+            self._free.put(model.create_infer_request())
 
     def encode(self, texts: Sequence[str], prompt: str) -> np.ndarray:
         """Vectors of texts, in their order.
@@ -80,15 +84,20 @@ class OpenVinoRuntime:
 
     def _encode_window(self, texts: list[str], vectors: np.ndarray) -> None:
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
-        queue = import_openvino().AsyncInferQueue(self._model, self._streams)
 
-        def keep(request: ov.InferRequest, batch: list[int]) -> None:
-            vectors[batch] = request.get_output_tensor(0).data
+        def embed(batch: list[int]) -> None:
+            request = self._free.get()
+            try:
+                inputs = _padded([ids[index] for index in batch])
+                vectors[batch] = request.infer(inputs, share_inputs=True, share_outputs=True)[0]
+            finally:
+                self._free.put(request)
 
-        queue.set_callback(keep)
-        for batch in batches([len(row) for row in ids], self._budget(ids)):
-            queue.start_async(_padded([ids[index] for index in batch]), batch)
-        queue.wait_all()
+        # Plain threads, not AsyncInferQueue: the interpreter lock that its callbacks need is held while a model
+        # is deleted, which then waits for them forever.
+        with ThreadPoolExecutor(self._streams) as pool:
+            for _ in pool.map(embed, batches([len(row) for row in ids], self._budget(ids))):
+                pass
 
     def _budget(self, ids: list[list[int]]) -> int:
         """Tokens of a batch: fewer when there is little work, so that every stream gets some of it."""

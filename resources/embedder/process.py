@@ -119,4 +119,6 @@ class EmbedderProcess:
     def _died(self) -> EmbeddingError:
         code = self._tree.wait() if self._tree else None
         said = tail(self._errors) or "(nothing)"
-        return EmbeddingError(f"embedder {self._reference}: its process ended with code {code}; it said last:\n{said}")
+        return EmbeddingError(
+            f"embedder {self._reference}: its process ended with code {code}; it said last:\n{said}"
+        )
