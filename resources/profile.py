@@ -34,7 +34,7 @@ class Profile(BaseModel):
     )
     index: Literal["lancedb"] = Field(default="lancedb", description="Backend of the vector index.")
     executor: Literal["in_process", "multiprocess"] = Field(
-        "in_process", description="How the steps of one run execute: one after the other, or side by side."
+        default="in_process", description="How the steps of one run execute: one after the other, or side by side."
     )
     workers: int | None = Field(
         default=None, ge=1, description="Parser processes of a step; by default one per core."
