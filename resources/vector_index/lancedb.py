@@ -75,7 +75,10 @@ class LanceIndex:
                 f"collection '{collection}': a name has 1 to 128 letters, digits, '_', '.' or '-' and does not "
                 "start with a sign"
             )
-        table = self._database.create_table(collection, schema=collection_schema(spec), exist_ok=True)
+        if collection in self.collections():
+            table = self._writable(collection)
+        else:
+            table = self._database.create_table(collection, schema=collection_schema(spec))
         if spec_of(table.schema) != spec:
             raise VectorIndexError(
                 f"collection '{collection}' was made with {spec_of(table.schema)}, not {spec}: "
