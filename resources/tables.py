@@ -173,11 +173,25 @@ class Table:
                 lance.optimize(cleanup_older_than=timedelta(hours=1))
 
     def purge(self) -> None:
-        """Rewrite the files so that deleted rows and all old versions are gone from the disk."""
-        lance = self._lance
-        if lance is not None:
-            with self._tables.lock(self.name):
-                lance.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+        """Write the rows into new files and drop all others: what was deleted is then gone from the disk.
+
+        A deletion only marks rows, and merging files leaves lightly marked ones as they are.
+        """
+        if self._lance is None:
+            return
+        with self._tables.lock(self.name):
+            lance, source = self._lance, self._lance
+            if lance is not None and source is not None:
+                lance.add(_reader(source), mode="overwrite")
+                lance.optimize(cleanup_older_than=timedelta(microseconds=1), delete_unverified=True)
+
+
+def _reader(source: LanceTable) -> pa.RecordBatchReader:
+    """All rows, in pieces. They come from a handle of their own: the one that is written moves on."""
+    import pyarrow as pa
+
+    batches = source.search().limit(None).to_batches(READ_ROWS)
+    return pa.RecordBatchReader.from_batches(source.schema, (batch.cast(source.schema) for batch in batches))
 
 
 def _fragments(lance: LanceTable) -> int:
