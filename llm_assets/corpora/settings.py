@@ -25,7 +25,9 @@ class SourceSettings(Settings):
 class ParseSettings(Settings):
     """How files become text."""
 
-    strategy: Literal["fast", "auto", "hi_res", "ocr_only"] = "fast"
+    strategy: Literal["pdfium", "fast", "auto", "hi_res", "ocr_only"] = Field(
+        default="pdfium", description="How PDFs are read: pdfium's text layer, or one of unstructured's strategies."
+    )
     timeout_seconds: float = Field(default=120, gt=0, description="A file that takes longer is quarantined.")
     memory_gb: float = Field(default=2, gt=0, description="A file that needs more is quarantined.")
     max_mb: float = Field(default=200, gt=0, description="A larger file is quarantined.")
