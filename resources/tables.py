@@ -183,7 +183,7 @@ class Table:
             lance, source = self._lance, self._lance
             if lance is not None and source is not None:
                 lance.add(_reader(source), mode="overwrite")
-                lance.optimize(cleanup_older_than=timedelta(microseconds=1), delete_unverified=True)
+                lance.optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
 
 
 def _reader(source: LanceTable) -> pa.RecordBatchReader:
