@@ -8,7 +8,6 @@ import dagster as dg
 
 from llm_assets.components.base import ConfigComponent
 from llm_assets.configs import Fail
-from llm_assets.models.assets import fine_tune_definitions
 from llm_assets.models.corpus_examples import check_template
 from llm_assets.models.examples import ExamplesError
 from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
@@ -39,4 +38,6 @@ class FineTune(ConfigComponent):
         return FineTuneSpec(self.tenant, self.folder, cast("FineTuneSettings", self.settings))
 
     def build(self) -> dg.Definitions:
+        from llm_assets.models.assets import fine_tune_definitions  # it needs this package's checks
+
         return fine_tune_definitions(self.spec)

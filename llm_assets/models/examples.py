@@ -154,10 +154,20 @@ def _example(
     if "messages" in values:
         return _conversation(file, line, names.get("messages", "messages"), values["messages"])
     for column, value in values.items():
-        if not isinstance(value, str) or not value.strip():
-            found = "is empty" if isinstance(value, str) else f"is {type(value).__name__}, not text"
-            raise ExamplesError(f"{file}, line {line}: column '{names.get(column, column)}' {found}")
+        if problem := _problem(value):
+            raise ExamplesError(f"{file}, line {line}: column '{names.get(column, column)}' {problem}")
     return Example(values.get("prompt", ""), values.get("completion") or values["text"])
+
+
+def _problem(value: Any) -> str | None:
+    """What is wrong with a text, if anything is."""
+    if not isinstance(value, str):
+        return f"is {type(value).__name__}, not text"
+    if not value.strip():
+        return "is empty"
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        return "holds half a character (an unpaired surrogate)"
+    return None
 
 
 def _value(file: Path, line: int, row: Mapping[str, Any], column: str) -> Any:
@@ -173,9 +183,9 @@ def _conversation(file: Path, line: int, column: str, messages: Any) -> Example:
     if not isinstance(messages, list) or not messages:
         raise ExamplesError(f"{where} must be a list of {{role, content}}")
     for turn in messages:
-        if not isinstance(turn, dict) or turn.get("role") not in ROLES or not isinstance(turn.get("content"), str):
+        if not isinstance(turn, dict) or turn.get("role") not in ROLES or _problem(turn.get("content")):
             raise ExamplesError(f"{where}: each message needs a role ({', '.join(ROLES)}) and content as text")
-    if messages[-1]["role"] != "assistant" or not messages[-1]["content"].strip():
+    if messages[-1]["role"] != "assistant":
         raise ExamplesError(f"{where} must end with what the assistant answers; it ends with {messages[-1]['role']}")
     turns = [{"role": turn["role"], "content": turn["content"]} for turn in messages]
     prompt = "\n".join(turn["content"] for turn in turns[:-1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
-SHINGLE = 5  # characters; long enough that chance matches are rare, short enough to survive an edited word
-WINDOW = 32  # characters; a run this long in two texts is copied text, not common usage
+SHINGLE, WIDE_SHINGLE = 5, 3  # characters; chance matches are rare, and an edited word spoils only a few
+WINDOW, WIDE_WINDOW = 32, 14  # a run this long in two texts is copied text, not common usage
+FIRST_WIDE = "\u2e80"  # from here on a character says about as much as two or three Latin letters
 
 
 def normalised(text: str) -> str:
@@ -16,7 +17,17 @@ def normalised(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def shingles(text: str, length: int = SHINGLE) -> frozenset[str]:
+def shingles(text: str) -> frozenset[str]:
+    """The short runs of characters by which texts are compared."""
+    return runs(text, WIDE_SHINGLE if _is_wide(text) else SHINGLE)
+
+
+def windows(text: str) -> frozenset[str]:
+    """The long runs by which copied text is found."""
+    return runs(text, WIDE_WINDOW if _is_wide(text) else WINDOW)
+
+
+def runs(text: str, length: int) -> frozenset[str]:
     """All runs of `length` characters; a shorter text is one run."""
     return frozenset(text[start : start + length] for start in range(max(1, len(text) - length + 1)))
 
@@ -57,10 +68,14 @@ def similar_pairs(texts: Sequence[str], at_least: float) -> Iterator[tuple[int, 
             index[shingle].append(j)
 
 
-def overlap(text: str, runs: frozenset[str] | set[str]) -> float:
-    """The share of a text's runs of `WINDOW` characters that are among `runs`; 0 to 1."""
-    own = shingles(normalised(text), WINDOW)
-    return len(own & runs) / len(own)
+def overlap(text: str, known: Set[str]) -> float:
+    """The share of a text's windows that are among `known`; 0 to 1."""
+    own = windows(normalised(text))
+    return len(own & known) / len(own)
+
+
+def _is_wide(text: str) -> bool:
+    return sum(char >= FIRST_WIDE for char in text) * 3 > len(text)
 
 
 def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:

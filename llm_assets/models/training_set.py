@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_assets.models.corpus_examples import COLUMNS, corpus_examples
 from llm_assets.models.examples import Example, ExamplesError, read_examples
-from llm_assets.models.similarity import WINDOW, normalised, overlap, shingles, without_frame
+from llm_assets.models.similarity import normalised, overlap, windows, without_frame
 from llm_assets.models.splitting import Split, compared, split
 from resources.digests import digest_all
 
@@ -33,7 +33,7 @@ class Contamination:
 
     Attributes:
         exact: examined prompts that are also trained on, width, case and spacing aside. 0 by construction.
-        given_away: examined prompts of which at least half stands, in runs of 32 characters, in training prompts.
+        given_away: examined prompts of which at least half stands, in long runs, in training prompts.
         mean_overlap: share of an examined prompt's runs that stand in training prompts, mean; 0 to 1.
         worst: example_id and overlap of the examined prompts with the most, worst first.
     """
@@ -99,9 +99,9 @@ def contamination(division: Split) -> Contamination:
     both = [*division.train, *division.held_out]
     texts = without_frame([compared(example) for example in both])
     trained, examined = texts[: len(division.train)], texts[len(division.train) :]
-    runs = {run for text in trained for run in shingles(normalised(text), WINDOW)}
+    copied = {window for text in trained for window in windows(normalised(text))}
     known = {normalised(text) for text in trained}
-    overlaps = [overlap(text, runs) for text in examined]
+    overlaps = [overlap(text, copied) for text in examined]
     ranked = sorted(
         zip((e.example_id for e in division.held_out), overlaps, strict=True), key=lambda p: (-p[1], p[0])
     )

@@ -1,0 +1,84 @@
+"""One lineage from examples to a promoted model; a second run must find everything done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from llm_assets.models import evaluation, promotion
+from llm_assets.models.assets import asset_key, fine_tune_definitions
+from llm_assets.models.settings import FineTuneSpec
+from resources.dagster_platform import PlatformResource
+from resources.platform import Platform
+from resources.profile import Profile
+from tests.models.real_model import tiny_fine_tune
+
+STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
+
+
+class PlatformAt(PlatformResource):
+    """The platform of a folder, instead of a target's."""
+
+    target: str = "test"
+    state_dir: str
+
+    def open(self) -> Platform:
+        return Platform(Profile(state_dir=Path(self.state_dir)))
+
+
+def materialise(
+    spec: FineTuneSpec, platform: Platform, instance: dg.DagsterInstance, **options: bool
+) -> dg.ExecuteInProcessResult:
+    defs = fine_tune_definitions(spec)
+    assets = [*(defs.assets or ()), *(defs.asset_checks or ())]
+    resources = {"platform": PlatformAt(state_dir=str(platform.profile.state_dir))}
+    return dg.materialize(assets, resources=resources, instance=instance, **options)  # pyright: ignore[reportArgumentType]
+
+
+def metadata(result: dg.ExecuteInProcessResult, spec: FineTuneSpec, stage: str) -> dict[str, object]:
+    (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key == asset_key(spec, stage)]
+    return {name: value.value for name, value in event.materialization.metadata.items()}
+
+
+def versions(instance: dg.DagsterInstance, spec: FineTuneSpec) -> list[str]:
+    found = []
+    for stage in STAGES:
+        event = instance.get_latest_materialization_event(asset_key(spec, stage))
+        assert event is not None
+        assert event.asset_materialization is not None
+        found.append((event.asset_materialization.tags or {})["dagster/data_version"])
+    return found
+
+
+def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: Path, with_model: Platform) -> None:
+    spec = tiny_fine_tune(tmp_path)
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        first = materialise(spec, with_model, instance)
+        before = versions(instance, spec)
+        tuned = metadata(first, spec, "tuned_model")
+        assert tuned["trained in this run"] is True
+        assert tuned["steps in this run"] == 4
+        assert "data:image/png;base64," in str(tuned["loss curve"])
+        assert metadata(first, spec, "promoted_model")["promoted in this run"] is True
+        assert metadata(first, spec, "evaluation")["loss"] < metadata(first, spec, "evaluation")["base_loss"]  # type: ignore[operator]
+        assert any("step 4 of 4" in entry.user_message for entry in instance.all_logs(first.run_id))
+
+        second = materialise(spec, with_model, instance)
+        assert metadata(second, spec, "tuned_model")["steps in this run"] == 0
+        assert metadata(second, spec, "evaluation")["models asked in this run"] is False
+        assert metadata(second, spec, "promoted_model")["promoted in this run"] is False
+        assert versions(instance, spec) == before
+
+    promoted = promotion.promoted(with_model.state, "acme", "places")
+    assert promoted is not None
+    assert promoted.version == before[1]
+    assert (promoted.path / "adapter_model.safetensors").is_file()
+    assert not list(with_model.runs("acme", "places").rglob("*.bin"))
+    assert not list(with_model.runs("acme", "places").rglob("*.pt*"))
+    assert promotion.known_models(with_model.state) == [("acme", "places")]
+    assert set(evaluation.latest_metrics(with_model.state, "acme", "places")) >= {
+        "accuracy",
+        "base_loss",
+        "loss_gain",
+    }
