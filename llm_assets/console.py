@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 
 import dagster as dg
 
-SHOWN_EVENTS = {"STEP_START", "STEP_FAILURE", "RUN_FAILURE", "ASSET_CHECK_EVALUATION"}
+SHOWN_EVENTS = {"STEP_FAILURE", "RUN_FAILURE", "ASSET_MATERIALIZATION", "ASSET_OBSERVATION", "ASSET_CHECK_EVALUATION"}
 
 
 @dg.logger(
@@ -20,7 +21,6 @@ def console_logger(context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("llm_assets", level="DEBUG")
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(lambda record: level == "DEBUG" or _wanted(record))
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     handler.setFormatter(_Short("%H:%M:%S"))
     logger.addHandler(handler)
     return logger
@@ -33,11 +33,39 @@ class _Short(logging.Formatter):
         super().__init__(datefmt=datefmt)
 
     def format(self, record: logging.LogRecord) -> str:
-        meta = getattr(record, "dagster_meta", {})
-        step = str(meta.get("step_key") or "").replace("__", "/")
+        meta = getattr(record, "dagster_meta", None) or {}
+        event = meta.get("dagster_event")
+        asset = _asset_of(event) or str(meta.get("step_key") or "").replace("__", "/")
+        text = (_told(event) if event else None) or meta.get("orig_message") or record.getMessage()
         mark = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
-        text = meta.get("orig_message") or record.getMessage()
-        return f"{self.formatTime(record, self.datefmt)} {step:<36} {mark}{text}"
+        return f"{self.formatTime(record, self.datefmt)} {asset:<36} {mark}{text}"
+
+
+def _asset_of(event: dg.DagsterEvent | None) -> str | None:
+    if event is None:
+        return None
+    if event.event_type_value == "ASSET_CHECK_EVALUATION":
+        return event.asset_check_evaluation_data.asset_key.to_user_string()
+    return event.asset_key.to_user_string() if event.asset_key else None
+
+
+def _told(event: dg.DagsterEvent) -> str | None:
+    """A materialisation with its figures, a check with its result; None: the event's own message will do."""
+    if event.event_type_value == "ASSET_CHECK_EVALUATION":
+        check = event.asset_check_evaluation_data
+        told = f": {check.description}" if check.description else ""
+        return f"check {check.check_name} {'passed' if check.passed else f'FAILED ({check.severity.value})'}{told}"
+    if event.event_type_value in {"ASSET_MATERIALIZATION", "ASSET_OBSERVATION"}:
+        data = event.event_specific_data
+        found = getattr(data, "materialization", None) or getattr(data, "asset_observation", None)
+        return f"done: {_figures(found.metadata if found else {})}"
+    return None
+
+
+def _figures(metadata: Mapping[str, dg.MetadataValue]) -> str:
+    """The numbers and flags of a materialisation on one line."""
+    found = {name.removeprefix("dagster/").replace("_", " "): value.value for name, value in metadata.items()}
+    return ", ".join(f"{name} {value:g}" for name, value in found.items() if isinstance(value, int | float))
 
 
 def _wanted(record: logging.LogRecord) -> bool:
