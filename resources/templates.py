@@ -47,10 +47,10 @@ def render(value: Any, scope: Mapping[str, Any], fail: Callable[[tuple[str | int
     """
     from jinja2 import StrictUndefined
     from jinja2.nativetypes import NativeEnvironment
-    from jinja2.sandbox import SandboxedEnvironment
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    class Environment(SandboxedEnvironment, NativeEnvironment):
-        """Native values, and no way from a template into Python's internals."""
+    class Environment(ImmutableSandboxedEnvironment, NativeEnvironment):
+        """Native values, no way from a template into Python, and no change of what others read."""
 
     environment = Environment(undefined=StrictUndefined)
 
@@ -76,11 +76,24 @@ def render_env(value: Any, file: Path) -> Any:
 
 
 def _render_one(environment: Any, text: str, scope: Mapping[str, Any], fail: Callable[[str], Exception]) -> Any:
-    from jinja2 import TemplateError
-
     try:
-        return environment.from_string(text).render(**scope)
+        template = environment.from_string(text)
+        return _value(list(template.root_render_func(template.new_context(dict(scope)))))
     except ConfigError as error:
         raise fail(str(error)) from None
-    except TemplateError as error:
-        raise fail(f"{text!r}: {error.message}; templates may use: {', '.join(sorted(scope))}") from None
+    except Exception as error:  # whatever an expression may raise: 1 / 0, a wrong number of arguments, …
+        message = getattr(error, "message", None) or str(error)
+        raise fail(f"{text!r}: {message}; templates may use: {', '.join(sorted(scope))}") from None
+
+
+def _value(parts: list[Any]) -> Any:
+    """One expression keeps the type of its value; several parts are text.
+
+    Jinja's own rule would also read text as Python: "007" in an environment variable would be a number.
+    """
+    from jinja2 import Undefined
+
+    for part in parts:
+        if isinstance(part, Undefined):
+            str(part)  # raises its own error: undefined, or not permitted
+    return parts[0] if len(parts) == 1 else "".join(map(str, parts))
