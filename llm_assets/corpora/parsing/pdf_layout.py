@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfTextPage
 
 SENTENCE_END = re.compile(r"[.!?:;。．！？：」）)]\s*$")
+NUMBERING = re.compile(
+    r"^\s*(?:第\s*[\d一二三四五六七八九十]+\s*[編部章節条]|Chapter\s+\d+|[A-Z]?\d+(?:\.\d+)*\.?)\s*"
+)
 HEADING_SIZE = 1.15  # times the body's
 HEADING_CHARS = 150
 STOPS = (".", "。", "．", ",", "、", ";", ":")
@@ -153,20 +156,25 @@ def _heading_looks(paragraphs: list[list[Line]], lines: list[Line]) -> list[Look
 def _heading_like(lines: list[Line]) -> bool:
     """Short, no sentence, and words rather than figures (which are a table's total in bold)."""
     text = "".join(line.text for line in lines)
-    letters = sum(map(str.isalpha, text))
-    return len(lines) <= 3 and len(text) <= HEADING_CHARS and 2 * letters > len(text) and not text.endswith(STOPS)
+    wordy = sum(map(str.isalpha, text)) > sum(map(str.isdigit, text))
+    return len(lines) <= 3 and len(text) <= HEADING_CHARS and wordy and not text.endswith(STOPS)
 
 
 def _element(lines: list[Line], levels: dict[str, int], looks: list[Look]) -> Element:
     text = _running_text(lines)
     page = lines[0].page
-    level = levels.get(_key(text)) if _heading_like(lines) else None
+    level = _outline_level(text, levels) if _heading_like(lines) else None
     look = (lines[0].size, lines[0].bold)
     if level is None and look in looks and _heading_like(lines):
         level = looks.index(look) + 1
     if level is not None:
         return Element("title", one_line(text), page, level)
     return Element("list_item" if BULLET.match(text) else "text", text, page)
+
+
+def _outline_level(text: str, levels: dict[str, int]) -> int | None:
+    """The level of a heading that the outline lists, there often without its number."""
+    return levels.get(_key(text)) or levels.get(_key(NUMBERING.sub("", text, count=1)))
 
 
 def _running_text(lines: list[Line]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["title", "text", "list_item", "table", "code"]
@@ -89,13 +89,16 @@ class Refused(Exception):
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """A result as plain JSON values, for the pipe between worker and pool."""
-    return {"type": type(result).__name__, **asdict(result)}
+    """A result as plain JSON values, for the pipe between worker and pool; an element is a list of its fields."""
+    fields = {name: getattr(result, name) for name in result.__dataclass_fields__}
+    if isinstance(result, Parsed):
+        fields["elements"] = [[e.kind, e.text, e.page, e.level] for e in result.elements]
+    return {"type": type(result).__name__, **fields}
 
 
 def from_json(value: dict[str, Any]) -> Result:
     """The inverse of `to_json`."""
     fields = {key: item for key, item in value.items() if key != "type"}
     if value["type"] == "Parsed":
-        return Parsed(**{**fields, "elements": [Element(**element) for element in fields["elements"]]})
+        return Parsed(**{**fields, "elements": [Element(*element) for element in fields["elements"]]})
     return Quarantined(**fields) if value["type"] == "Quarantined" else Unchanged(**fields)

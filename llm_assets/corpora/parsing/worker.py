@@ -20,6 +20,7 @@ from typing import BinaryIO
 from llm_assets.corpora.parsing.limits import (
     die_with_parent,
     exit_if_orphaned,
+    keep_what_is_loaded,
     limit_memory,
     peak_bytes,
     resident_bytes,
@@ -103,7 +104,11 @@ def parse_here(
     """Parse in this process, and tell when the libraries are there."""
     from llm_assets.corpora.parsing.document import parse
 
-    return parse(uri, data, options, loaded=lambda: tell({"stage": "parse"}))
+    def loaded() -> None:
+        keep_what_is_loaded()
+        tell({"stage": "parse"})
+
+    return parse(uri, data, options, loaded)
 
 
 def unread(error: Exception) -> Quarantined:
