@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FORMS = "hf:<repo>@<revision>, path:<folder> or package:<distribution>"
-DOWNLOADED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md")
+DOWNLOADED: tuple[str, ...] = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md")
 """What is taken from a hub: weights without code in them, configuration, tokenizer, the model's card."""
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5")
 FOREIGN = {"onnx", "openvino"}  # folders of exports for other runtimes: their .bin files are no pickles
@@ -112,7 +112,7 @@ def _hub(reference: str, rest: str, _base: Path | None) -> tuple[Path, Known]:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     def snapshot(local: bool) -> Path:
-        allowed = list(DOWNLOADED)
+        allowed: list[str] = list(DOWNLOADED)
         return Path(snapshot_download(repo, revision=revision, allow_patterns=allowed, local_files_only=local))
 
     if COMMIT.fullmatch(revision):

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from resources.locks import file_lock
 from resources.model_sources import ModelError
@@ -118,7 +118,7 @@ def _run_worker(definition: Definition, arguments: list[str]) -> None:
             raise ModelError(definition.source.reference, f"its export ended with code {code}:\n{tail(output)}")
 
 
-def tail(output) -> str:  # noqa: ANN001  (any seekable binary file)
+def tail(output: IO[bytes]) -> str:
     """The last characters of a process's output."""
     output.seek(0)
     return output.read().decode("utf-8", "replace")[-TAIL:].strip()

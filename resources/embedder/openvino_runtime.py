@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from resources.embedder.batches import batches
@@ -118,7 +119,7 @@ def _padded(rows: list[list[int]]) -> dict[str, np.ndarray]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def import_openvino():  # noqa: ANN201  (a module)
+def import_openvino() -> ModuleType:
     """`import openvino` without its telemetry: it would report to its maker's server at every import."""
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: not to be imported

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from resources.embedder.batches import batches
+from resources.model_sources import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,12 @@ class SentenceTransformersRuntime:
 
         torch.set_num_threads(threads)
         self._model = load_reference(definition)
+        self._dimension = definition.dimension
+        if (found := self._model.get_embedding_dimension()) != self._dimension:
+            raise ModelError(
+                definition.source.reference,
+                f"its vectors have {found} numbers, but its JSON files say {self._dimension}. Repair them.",
+            )
         on_cpu = self._model.device.type == "cpu"
         self._budget = BATCH_CHARACTERS["cpu" if on_cpu else "accelerator"]
 
@@ -39,8 +46,7 @@ class SentenceTransformersRuntime:
         """As `OpenVinoRuntime.encode`."""
         import numpy as np
 
-        width = self._model.get_embedding_dimension()
-        vectors = np.empty((len(texts), width), np.float32)
+        vectors = np.empty((len(texts), self._dimension), np.float32)
         for batch in batches([len(text) for text in texts], self._budget):
             vectors[batch] = self._model.encode(
                 [texts[index] for index in batch],

@@ -14,7 +14,7 @@ from resources.digests import digest
 
 VERSION = 1  # raise it when the same elements would give other chunks
 DEFAULT_MAX_TOKENS = 200
-"""Two thirds of a page's paragraph: small enough for one vector to mean one thing, and in reach of small embedders."""
+"""A long paragraph: one vector can still mean one thing, and every embedder reads it whole."""
 
 
 class TokenCounter(Protocol):
@@ -119,9 +119,9 @@ class Chunker:
 
 def parted(draft: Draft) -> Sequence[Draft]:
     """A draft in two: between units, or inside the only one."""
-    if len(draft.units) > 1:
+    unit, *more = draft.units
+    if more:
         return draft.halves()
-    unit = draft.units[0]
     cut = best_cut(unit.text, 0, max(1, len(unit.text) // 2))
     left = replace(unit, text=unit.text[:cut])
     right = replace(unit, text=unit.text[cut:])

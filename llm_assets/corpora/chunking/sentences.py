@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-NEVER_LAST = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NEVER_LAST = _words(
     "mr mrs ms dr prof hon messrs no nos art arts sec secs fig figs para paras cl cls ch vol ed eds pp p v vs cf "
-    "e.g i.e viz ca approx est dept rev gen capt lt col sgt gov sen rep pres ref refs app nr tel ext al".split()
+    "e.g i.e viz ca approx est dept rev gen capt lt col sgt gov sen rep pres ref refs app nr tel ext al"
 )
 """Abbreviations, lower case and without their last dot, that something follows: Art. 5, No. 3, Dr. Sato."""
 
 NEVER_LAST_IN = {
-    "de": frozenset("abs bzw z.b d.h u.a vgl ggf inkl evtl str ziff".split()),
-    "fr": frozenset("al cf p.ex env mme mlle m".split()),
-    "es": frozenset("sr sra sres pág núm aprox".split()),
+    "de": _words("abs bzw z.b d.h u.a vgl ggf inkl evtl str ziff"),
+    "fr": _words("p.ex env mme mlle m"),
+    "es": _words("sra sres pág núm aprox"),
 }
-MAYBE_LAST = frozenset("inc ltd co corp llc plc gmbh s.a etc a.m p.m u.s u.k jr sr st".split())
+MAYBE_LAST = _words("inc ltd co corp llc plc gmbh s.a etc a.m p.m u.s u.k jr sr st")
 """Abbreviations that can end a sentence: they do if the next word is one that often begins one."""
 
-STARTERS = frozenset(
+STARTERS = _words(
     "the this that these those it he she we they in on at if when however each any all no for a an such upon but "
-    "and our your you there either neither both as after before where unless by to".split()
+    "and our your you there either neither both as after before where unless by to"
 )
 PARTICLES = "とのがはをにでもやかへだっな、，・）」』"
 """After a closing 」 these go on with the sentence: 「…。」と述べた。"""
@@ -29,11 +34,12 @@ PARTICLES = "とのがはをにでもやかへだっな、，・）」』"
 OPENING, CLOSING = "「『（【〈《", "」』）】〉》"
 UNCLOSED_AFTER = 300  # characters: a bracket open for longer was never meant to hold sentences together
 
+_ITEM = r"[-*•・●○■◆]\s|\(?\d{1,3}[.)]\s|第[0-9０-９一二三四五六七八九十百]+[条項章節]|[（(][0-9０-９]{1,2}[)）]"
 _EVENT = re.compile(
     rf"(?P<open>[{OPENING}])|(?P<close>[{CLOSING}])"
     r"|(?P<wide>[。！？｡]+|(?<!\d)．|．(?!\d))"
     r"|(?P<narrow>[.!?…]+[\"'”’)\]]*)"
-    r"|(?P<line>\n[ \t　]*\n\s*|\n(?=[ \t　]*(?:[-*•・●○■◆]\s|\(?\d{1,3}[.)]\s|第[0-9０-９一二三四五六七八九十百]+[条項章節]|[（(][0-9０-９]{1,2}[)）])))"
+    rf"|(?P<line>\n[ \t　]*\n|\n(?=[ \t　]*(?:{_ITEM})))"
 )
 _WORD_BEFORE = re.compile(r"(?:^|[^\w.])([^\W\d_][\w.]*|\d+)\Z")
 _WORD_AFTER = re.compile(r"\s*[\"'“‘(\[]*(\w+)")
@@ -48,12 +54,14 @@ def sentence_spans(text: str, language: str) -> list[tuple[int, int]]:
         language: ISO 639-1; chooses the abbreviations beside the English ones, which occur everywhere.
     """
     abbreviations = NEVER_LAST | NEVER_LAST_IN.get(language, frozenset())
-    spans, start = [], 0
+    spans, start, seen = [], 0, 0
     for end in _ends(text, abbreviations):
-        end = _past_spaces(text, end)
+        if end <= seen:  # within white space that has been passed
+            continue
+        seen = _past_spaces(text, end)
         if text[start:end].strip():
-            spans.append((start, end))
-            start = end
+            spans.append((start, seen))
+            start = seen
     if start < len(text):
         if text[start:].strip() or not spans:
             spans.append((start, len(text)))
@@ -111,11 +119,14 @@ def _narrow_ends(text: str, start: int, event: re.Match[str], abbreviations: fro
     if not event[0].startswith(".") or event[0].startswith(".."):
         return True
     before = _WORD_BEFORE.search(text[max(start, event.start() - LOOK_BACK) : event.start()])
-    return before is None or _word_can_end(text[start : event.start()], before[1], word, abbreviations)
+    if before is None:
+        return True
+    alone = event.start() - start <= LOOK_BACK and text[start : event.start()].strip() == before[1]
+    return _word_can_end(before[1], alone, word, abbreviations)
 
 
-def _word_can_end(sentence: str, word: str, next_word: str, abbreviations: frozenset[str]) -> bool:
-    """Whether a sentence can end in `word` and a dot, before `next_word`."""
+def _word_can_end(word: str, alone: bool, next_word: str, abbreviations: frozenset[str]) -> bool:
+    """Whether a sentence can end in `word` and a dot, before `next_word`; `alone`: it has no other word."""
     lower = word.lower()
     if lower in abbreviations:
         return False
@@ -123,7 +134,7 @@ def _word_can_end(sentence: str, word: str, next_word: str, abbreviations: froze
         return next_word.lower() in STARTERS
     if len(word) == 1 and word.isalpha() and word != "I":
         return False  # an initial: J. Smith
-    return sentence.strip() != word or not word.isdigit()  # 1. begins a list's line
+    return not (alone and word.isdigit())  # 1. begins a list's line
 
 
 def _is_wide(character: str) -> bool:
