@@ -81,7 +81,9 @@ def _named_errors() -> tuple[type[Exception], ...]:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+    if isinstance(value, float):
+        return round(value, 4)
+    return value if isinstance(value, str | int) or value is None else str(value)
 
 
 def _type(records: Sequence[dg.TableRecord], name: str) -> str:

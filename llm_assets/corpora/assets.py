@@ -1,6 +1,5 @@
 """The assets of a corpus: read, call, write, report. The work is in the modules beside this one."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -78,13 +77,10 @@ def _asset(
 
 
 def _source_files(spec: CorpusSpec) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # observable assets are beta in this release
-
-        @dg.observable_source_asset(**_common(spec, "source_files", f"The files of `{spec.settings.source.path}`."))
-        def source_files() -> dg.ObserveResult:
-            with clear_failures(spec.id):
-                return _observe(spec)
+    @dg.observable_source_asset(**_common(spec, "source_files", f"The files of `{spec.settings.source.path}`."))
+    def source_files() -> dg.ObserveResult:
+        with clear_failures(spec.id):
+            return _observe(spec)
 
     return source_files
 
