@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from resources.digests import digest
 
 POLL_SECONDS = 0.1
+NAME_CHARS = 200  # file systems take 255 bytes, and an escaped Japanese character has nine
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def file_lock(
 ) -> Iterator[None]:
     """An exclusive `flock` on a file named after the lock; the kernel drops it when its holder dies."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{quote(name, safe='')}.lock").open("a") as file:
+    with (folder / _file_name(name)).open("a") as file:
         _poll(lambda: _try_flock(file.fileno()), name, on_wait, timeout)
         yield
 
@@ -44,6 +45,12 @@ def advisory_lock(
             yield
         finally:
             connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def _file_name(name: str) -> str:
+    """Readable where it can be; a name that is too long for a file is cut and told apart by its digest."""
+    quoted = quote(name, safe="")
+    return f"{quoted if len(quoted) <= NAME_CHARS else quoted[:NAME_CHARS] + digest(name)}.lock"
 
 
 def _try_flock(descriptor: int) -> bool:
