@@ -15,11 +15,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from resources import locks
 from resources.state_schema import SCHEMA_VERSION, metadata, schema_info
 
+DRIVERS = {"sqlite", "postgresql", "postgresql+psycopg2"}
 BUSY_SECONDS = 60  # how long a writer waits for another's transaction; decisions take milliseconds
 Row = Mapping[str, Any]
 
@@ -40,7 +41,7 @@ class State:
     """
 
     def __init__(self, url: str, locks_dir: Path) -> None:
-        self._url = sa.make_url(url)
+        self._url = _checked(url)
         self._locks_dir = locks_dir
         self._engine = _engine(self._url)
         self._prepare()
@@ -113,17 +114,26 @@ class State:
 
     def _prepare(self) -> None:
         try:
+            if self._url.get_backend_name() == "sqlite" and self._url.database:
+                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
             with self.lock("schema"), self._engine.begin() as connection:
+                self._check_version(connection)
                 metadata.create_all(connection)
-                found = connection.execute(sa.select(schema_info.c.version)).scalar()
-                if found is None:
-                    connection.execute(schema_info.insert().values(version=SCHEMA_VERSION))
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise StateError(f"state database {self._safe_url()} cannot be opened: {_cause(error)}") from error
-        if found is not None and found != SCHEMA_VERSION:
+
+    def _check_version(self, connection: sa.Connection) -> None:
+        """Before anything is written: a database of another version stays as it is."""
+        known = sa.inspect(connection).has_table(schema_info.name)
+        found = connection.execute(sa.select(schema_info.c.version)).scalar() if known else None
+        if found is None:
+            schema_info.create(connection, checkfirst=True)
+            connection.execute(schema_info.insert().values(version=SCHEMA_VERSION))
+        elif found != SCHEMA_VERSION:
+            newer = "update llm-assets, or " if found > SCHEMA_VERSION else ""
             raise StateError(
                 f"state database {self._safe_url()} has schema {found}, this version reads {SCHEMA_VERSION}: "
-                "update llm-assets, or point the target in profiles.yml to another state_dir"
+                f"{newer}point the target in profiles.yml to another state_dir or state_url"
             )
 
     def _safe_url(self) -> str:
@@ -135,11 +145,21 @@ def now() -> float:
     return time.time()
 
 
+def _checked(url: str) -> sa.URL:
+    # The URL itself is not shown: it may hold a password at a place that nothing could recognise.
+    permitted = "permitted: sqlite:////path/state.db and postgresql+psycopg2://user:password@host/database"
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise StateError(f"the state database's URL cannot be read; {permitted}") from None
+    if parsed.drivername not in DRIVERS:
+        raise StateError(f"the state database's URL starts with '{parsed.drivername}://'; {permitted}")
+    return parsed
+
+
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _sqlite_settings)
     event.listen(engine, "begin", _sqlite_begin)
