@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from resources.config_errors import ConfigError, explain, read_yaml
+from resources.config_errors import ConfigError, explain, read_yaml, shown
 from resources.templates import render_env
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ class Profile(BaseModel):
     @property
     def url(self) -> str:
         """SQLAlchemy URL of the state database."""
-        return self.state_url or f"sqlite:///{self.state_dir / 'state.db'}"
+        return self.state_url or _sqlite_url(self.state_dir / "state.db")
 
 
 class Profiles(BaseModel):
@@ -60,6 +60,13 @@ class Profiles(BaseModel):
     default_target: str
     targets: dict[str, Profile]
     vars: dict[str, Any] = Field(default_factory=dict)
+
+
+def _sqlite_url(file: Path) -> str:
+    """Every character of a path is escaped that a URL would read as something else."""
+    import sqlalchemy as sa
+
+    return sa.URL.create("sqlite", database=str(file)).render_as_string()
 
 
 @cache
@@ -86,8 +93,7 @@ def target_name(configs: Path = CONFIGS) -> str:
     profiles = load_profiles(configs)
     name = os.environ.get(TARGET_VARIABLE) or profiles.default_target
     if name not in profiles.targets:
-        known = ", ".join(sorted(profiles.targets))
-        raise ConfigError(f"{configs / 'profiles.yml'}: target '{name}' does not exist; targets: {known}")
+        raise _no_target(name, profiles, configs)
     return name
 
 
@@ -96,11 +102,14 @@ def load_profile(target: str | None = None, configs: Path = CONFIGS) -> Profile:
     name = target or target_name(configs)
     profiles = load_profiles(configs)
     if name not in profiles.targets:
-        raise ConfigError(
-            f"{configs / 'profiles.yml'}: target '{name}' does not exist; targets: {', '.join(sorted(profiles.targets))}"
-        )
+        raise _no_target(name, profiles, configs)
     profile = profiles.targets[name]
     return profile.model_copy(update={"state_dir": configs.parent / profile.state_dir})
+
+
+def _no_target(name: str, profiles: Profiles, configs: Path) -> ConfigError:
+    known = ", ".join(sorted(profiles.targets))
+    return ConfigError(f"{shown(configs / 'profiles.yml')}: target '{name}' does not exist; targets: {known}")
 
 
 def load_vars(configs: Path = CONFIGS) -> Mapping[str, Any]:
