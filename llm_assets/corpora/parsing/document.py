@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from llm_assets.corpora.parsing.results import Code, Element, Parsed, Quarantine
 from llm_assets.corpora.parsing.text import clean, one_line
 from resources.digests import digest
 
+DEFAULT_SHEET = re.compile(r"(?:sheet|シート|table|表)\s*\d+", re.IGNORECASE)
 # What programs write where nobody gave a title.
 PLACEHOLDERS = frozenset(
     {"", "untitled", "(anonymous)", "anonymous", "無題", "無題の文書", "powerpoint presentation", "word document"}
@@ -75,7 +77,8 @@ def _named(title: str | None) -> str | None:
 
 
 def _first_heading(elements: list[Element]) -> str | None:
-    return next((one_line(element.text) for element in elements if element.kind == "title"), None)
+    titles = (one_line(element.text) for element in elements if element.kind == "title")
+    return next((title for title in titles if not DEFAULT_SHEET.fullmatch(title)), None)
 
 
 def explain(error: Exception) -> tuple[Code, str]:

@@ -1,8 +1,9 @@
 """Makes all the text of a Word file reachable for python-docx, on which unstructured stands.
 
 python-docx sees plain paragraphs only: it silently leaves out tracked insertions, content controls (the blanks of
-contract templates), smart tags, text boxes and footnotes. Here the document is rewritten as if all changes had been
-accepted, wrappers are unwrapped, and boxes and notes become paragraphs behind the one they belong to.
+contract templates), smart tags, text boxes, footnotes and formulas. Here the document is rewritten as if all
+changes had been accepted, wrappers are unwrapped, and boxes and notes become paragraphs behind the one they
+belong to.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from io import BytesIO
 from llm_assets.corpora.parsing.xml import etree, parse_xml  # pyright: ignore[reportAttributeAccessIssue]  (no stubs)
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 DOCUMENT = "word/document.xml"
 DELETED = (f"{W}del", f"{W}moveFrom", FALLBACK)  # a fallback repeats a text box for old versions of Word
-WRAPPERS = (f"{W}ins", f"{W}moveTo", f"{W}smartTag", f"{W}customXml", f"{W}sdtContent", f"{W}sdt")
+WRAPPERS = (f"{M}oMathPara", f"{W}ins", f"{W}moveTo", f"{W}smartTag", f"{W}customXml", f"{W}sdtContent", f"{W}sdt")
 LEFT_OUT = re.compile(
-    rb"<w:(?:ins|del|moveTo|moveFrom|smartTag|customXml|sdt|txbxContent|footnoteReference|endnoteReference)\b"
+    rb"<(?:m:oMath|w:(?:ins|del|moveTo|moveFrom|smartTag|customXml|sdt|txbxContent|footnoteReference|endnoteReference))\b"
 )
 NOTES = {"footnoteReference": "word/footnotes.xml", "endnoteReference": "word/endnotes.xml"}
 
@@ -38,6 +40,8 @@ def flatten(data: bytes) -> bytes:
             _move_behind_paragraph(list(box), box)
         for wrapper in list(document.iter(*WRAPPERS)):
             _unwrap(wrapper)
+        for formula in list(document.iter(f"{M}oMath")):
+            _spell_out(formula)
         return _rewritten(package, etree.tostring(document, xml_declaration=True, encoding="UTF-8", standalone=True))
 
 
@@ -56,6 +60,14 @@ def _move_behind_paragraph(blocks: list[etree._Element], anchor: etree._Element)
     if paragraph is not None:
         for block in reversed(blocks):
             paragraph.addnext(block)
+
+
+def _spell_out(formula: etree._Element) -> None:
+    """Put a formula's characters in its place, as a run of text."""
+    run = etree.Element(f"{W}r")
+    etree.SubElement(run, f"{W}t").text = "".join(part.text or "" for part in formula.iter(f"{M}t"))
+    formula.addprevious(run)
+    _remove(formula)
 
 
 def _unwrap(node: etree._Element) -> None:

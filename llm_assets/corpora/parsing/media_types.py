@@ -39,7 +39,7 @@ HTML_START = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 MAIL_START = re.compile(
-    rb"\A(?:From |Return-Path|Received|Message-ID|MIME-Version|Delivered-To|X-[\w-]+)[: ].*\r?\n", re.IGNORECASE
+    rb"\A(?:Return-Path|Received|Message-ID|MIME-Version|Delivered-To|X-[\w-]+):.*\r?\n", re.IGNORECASE
 )
 SAMPLE_BYTES = 64_000
 BEIR_URI = re.compile(r"corpus\.jsonl#")

@@ -13,7 +13,21 @@ from resources.digests import digest_json
 PARSER_VERSION = 1
 
 # The libraries whose version can change the text.
-LIBRARIES = ("unstructured", "pypdfium2", "python-docx", "python-pptx", "openpyxl", "markdown-it-py", "lxml")
+LIBRARIES = (
+    "unstructured",
+    "pypdfium2",
+    "python-docx",
+    "python-pptx",
+    "openpyxl",
+    "xlrd",
+    "markdown-it-py",
+    "lxml",
+    "pypandoc_binary",
+    "charset-normalizer",
+    "langdetect",
+)
+
+MIN_MEMORY_GB = 0.3
 
 Strategy = Literal["pdfium", "fast", "auto", "hi_res", "ocr_only"]
 
@@ -25,7 +39,7 @@ class ParseOptions:
         unstructured's: "fast" (text layer, about 50 times slower), "auto", "hi_res" and "ocr_only" (scans and
         images; they need tesseract and poppler, hi_res also a layout model).
     timeout_seconds: for reading a file, and again for parsing it.
-    memory_gb: private memory of a worker process, libraries included, in decimal GB. At least 0.3.
+    memory_gb: private memory of a worker process, libraries included, in decimal GB.
     max_bytes: a larger file is quarantined unread.
     max_unpacked_bytes: of a zipped format (docx, xlsx, epub, …), all members together.
     """
@@ -35,6 +49,12 @@ class ParseOptions:
     memory_gb: float = 2.0
     max_bytes: int = 200_000_000
     max_unpacked_bytes: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        if self.memory_gb < MIN_MEMORY_GB:
+            raise ValueError(f"memory_gb is {self.memory_gb:g}; the libraries alone need {MIN_MEMORY_GB}")
+        if self.timeout_seconds <= 0:
+            raise ValueError(f"timeout_seconds is {self.timeout_seconds:g}; it must be more than 0")
 
     @cached_property
     def fingerprint(self) -> str:

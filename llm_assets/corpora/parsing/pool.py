@@ -6,6 +6,7 @@ import pickle
 import selectors
 from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import cast
 
 from llm_assets.corpora.parsing.options import ParseOptions
 from llm_assets.corpora.parsing.results import Quarantined, Result
@@ -54,21 +55,23 @@ class ParserPool:
         Raises:
             WorkerStartError: workers cannot start at all.
         """
-        for file, known_digest in files:
-            if file.size > self._options.max_bytes:
-                limit = f"{self._options.max_bytes:,}"
-                yield (
-                    file,
-                    Quarantined(
-                        None, "oversized", f"it has {file.size:,} bytes, more than {limit}. Raise `max_bytes`."
-                    ),
-                )
-                continue
-            while len(self._busy) >= self._limit:
+        try:
+            for file, known_digest in files:
+                if file.size > self._options.max_bytes:
+                    yield file, self._oversized(file)
+                    continue
+                while len(self._busy) >= self._limit:
+                    yield from self._wait()
+                yield from self._begin(file, known_digest)
+            while self._busy:
                 yield from self._wait()
-            yield from self._begin(file, known_digest)
-        while self._busy:
-            yield from self._wait()
+        finally:
+            for worker in list(self._busy):  # the caller left early
+                self._release(worker, keep=False)
+
+    def _oversized(self, file: SourceFile) -> Quarantined:
+        limit = f"{self._options.max_bytes:,}"
+        return Quarantined(None, "oversized", f"it has {file.size:,} bytes, more than {limit}. Raise `max_bytes`.")
 
     def _begin(self, file: SourceFile, known_digest: str | None) -> Iterator[Outcome]:
         content = None
@@ -83,21 +86,25 @@ class ParserPool:
         self._busy.append(worker)
         self._selector.register(worker, selectors.EVENT_READ, worker)
 
-    def _wait(self) -> Iterator[Outcome]:
-        """Wait until some worker says something or runs out of time; yield what is done."""
-        ready = self._selector.select(min(worker.seconds_left() for worker in self._busy))
-        for key, _ in ready:
-            worker: WorkerProcess = key.data
-            file = worker.job
-            if file is not None and (done := worker.outcome()):
-                result, retire = done
-                self._release(worker, keep=not retire)
-                yield file, result
-        for worker in [worker for worker in self._busy if not ready]:
-            file = worker.job
-            if file is not None and (late := worker.expired()):
+    def _wait(self) -> list[Outcome]:
+        """What is done, once some worker says something or runs out of time.
+
+        Nothing is yielded between looking for words and looking at the clock: a caller that takes its time with
+        one result must not make another worker look late.
+        """
+        said = {key.data for key, _ in self._selector.select(min(worker.seconds_left() for worker in self._busy))}
+        done: list[Outcome] = []
+        for worker in list(self._busy):
+            file = cast("SourceFile", worker.job)
+            if worker in said:
+                if found := worker.outcome():
+                    result, retire = found
+                    self._release(worker, keep=not retire)
+                    done.append((file, result))
+            elif late := worker.expired():
                 self._release(worker, keep=False)
-                yield file, late
+                done.append((file, late))
+        return done
 
     def _release(self, worker: WorkerProcess, keep: bool) -> None:
         self._selector.unregister(worker)

@@ -128,16 +128,17 @@ def bounded(result: Parsed | Quarantined) -> Parsed | Quarantined:
 def main() -> None:
     die_with_parent()
     exit_if_orphaned(int(sys.argv[1]))
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not mix with the frames
+    jobs, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what libraries and their children read and print
+    os.dup2(2, 1)  # must not mix with the frames
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    start = read_frame(sys.stdin.buffer)
+    start = read_frame(jobs)
     if start is None:
         return
     source, options = pickle.loads(start)  # noqa: S301  (from the parent, over its own pipe)
     limit_memory(int(options.memory_gb * 1e9))
-    Worker(source, options, out).serve(sys.stdin.buffer)
+    Worker(source, options, out).serve(jobs)
 
 
 if __name__ == "__main__":

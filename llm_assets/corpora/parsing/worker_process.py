@@ -20,6 +20,7 @@ from resources.sources import SourceFile
 
 MODULE = "llm_assets.corpora.parsing.worker"
 START_SECONDS = 120.0  # to start Python or import a reader's libraries on a busy machine
+EXIT_SECONDS = 10.0
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 
@@ -74,7 +75,7 @@ class WorkerProcess:
 
     def expired(self) -> Quarantined | None:
         """The quarantine of a job that took too long."""
-        if self.job is None or time.monotonic() < self._deadline:
+        if time.monotonic() < self._deadline:
             return None
         what = {"read": "reading it", "parse": "parsing it"}.get(self._stage, "loading the parser")
         return Quarantined(
@@ -112,7 +113,7 @@ class WorkerProcess:
         self._deadline = time.monotonic() + seconds
 
     def _crashed(self) -> Quarantined:
-        code = self._process.wait()
+        code = self._ended()
         if self._stage == "start":
             self._errors.seek(0)
             said = self._errors.read()[-2000:].decode("utf-8", "replace").strip()
@@ -127,6 +128,12 @@ class WorkerProcess:
             )
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return Quarantined(None, "corrupt", f"the parser crashed on it ({name}).")
+
+    def _ended(self) -> int:
+        """The return code of a process that has closed its pipe, and so is about to end."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(EXIT_SECONDS)
+        return self.end()
 
     def _send(self, data: bytes) -> None:
         with suppress(BrokenPipeError):  # outcome() finds the end of the other pipe and says why

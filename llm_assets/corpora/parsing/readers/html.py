@@ -18,6 +18,7 @@ from llm_assets.corpora.parsing.text import one_line  # noqa: E402
 
 CHARSET = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 TITLE = re.compile(r"<title\b[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+CAPTION = re.compile(r"(<table\b[^>]*>\s*)<caption\b[^>]*>(.*?)</caption>", re.IGNORECASE | re.DOTALL)
 XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
 
@@ -41,4 +42,5 @@ def read_text(text: str) -> Document:
 def body(text: str) -> list[Element]:
     """The elements of a page or fragment; none for a page without text."""
     text = XML_DECLARATION.sub("", text)  # lxml refuses a declaration in a str
+    text = CAPTION.sub(r"<p>\2</p>\1", text)  # unstructured drops a table's caption
     return convert(partition_html(text=text, languages=NO_LANGUAGE)) if text.strip() else []
