@@ -72,16 +72,6 @@ def test_a_path_that_is_no_folder_is_an_error_with_the_place(folder: Path, path:
     assert str(folder / path) in str(error.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_subfolder_fails_the_whole_listing(folder: Path) -> None:
-    (folder / "docs" / "sub").chmod(0)
-    try:
-        with pytest.raises(SourceError, match="sub"):
-            uris(folder)
-    finally:
-        (folder / "docs" / "sub").chmod(0o755)
-
-
 def test_a_subfolder_that_cannot_be_listed_fails_the_whole_listing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

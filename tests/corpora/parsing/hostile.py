@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -29,6 +30,8 @@ class Hostile(Source):
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "denied":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), file.uri)
             case "greedy":
                 return bytes(4_000_000_000)
         return f"text of {file.uri}".encode()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain, count
 from pathlib import Path
 
 import psutil
@@ -122,13 +122,12 @@ def test_a_file_that_vanishes_after_the_listing_is_quarantined(folder_of: Folder
     assert isinstance(found["b.txt"], Parsed)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission_is_unreadable(folder_of: FolderOf, tmp_path: Path) -> None:
-    source = folder_of({"a.txt": b"a"})
-    (tmp_path / "documents" / "a.txt").chmod(0)
-    found = run(source, source.list())["a.txt"]
-    assert isinstance(found, Quarantined)
-    assert found.code == "unreadable"
+def test_a_file_without_permission_is_unreadable() -> None:
+    found = run(Hostile(), [file("denied"), file("1.txt")])
+    assert isinstance(found["denied"], Quarantined)
+    assert found["denied"].code == "unreadable"
+    assert "Permission denied" in found["denied"].reason
+    assert isinstance(found["1.txt"], Parsed)
 
 
 def test_an_oversized_file_is_not_read(folder_of: FolderOf) -> None:
@@ -139,6 +138,24 @@ def test_an_oversized_file_is_not_read(folder_of: FolderOf) -> None:
         found = run(source, files, max_bytes=1000)["a.txt"]
         assert isinstance(found, Quarantined)
         assert found.code == "oversized"
+
+
+def test_a_hanging_file_times_out_while_others_keep_coming() -> None:
+    others = (f"{number}.txt" for number in count())
+    deadline = time.monotonic() + 30
+    with ParserPool(Hostile(), ParseOptions(timeout_seconds=0.5), 2) as pool:
+        for each, result in pool.run((file(name), None) for name in chain(["hang"], others)):
+            assert time.monotonic() < deadline
+            if each.uri == "h/hang":
+                assert isinstance(result, Quarantined)
+                break
+
+
+def test_a_slow_caller_makes_no_document_late() -> None:
+    with ParserPool(Hostile(), ParseOptions(timeout_seconds=0.3), 2) as pool:
+        for _, result in pool.run((each, None) for each in Hostile(4).list()):
+            assert isinstance(result, Parsed)
+            time.sleep(0.5)  # the caller's own work
 
 
 def test_files_are_taken_only_as_workers_get_free() -> None:
@@ -161,6 +178,14 @@ def test_a_run_that_is_left_early_ends_its_workers() -> None:
         next(iter(pool.run((each, None) for each in Hostile(50).list())))
         assert children() > before
     assert children() == before
+
+
+def test_a_run_after_one_that_was_left_early_gives_only_its_own_files() -> None:
+    with ParserPool(Hostile(), ParseOptions(), 2) as pool:
+        left = pool.run((file(name), None) for name in ("1.txt", "hang", "2.txt"))
+        next(left)
+        left.close()
+        assert [each.uri for each, _ in pool.run([(file("3.txt"), None)])] == ["h/3.txt"]
 
 
 def test_a_pool_runs_again_with_the_same_workers() -> None:

@@ -85,6 +85,12 @@ def test_a_footnote_is_read_behind_the_paragraph_that_refers_to_it() -> None:
     assert texts(data) == ["First.", "The Act", "As amended in 2026.", "After"]
 
 
+def test_a_formula_is_text() -> None:
+    spaces = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+    formula = "<m:oMathPara><m:oMath><m:r><m:t>E=m</m:t></m:r><m:r><m:t>c</m:t></m:r></m:oMath></m:oMathPara>"
+    assert texts(word_file(f"<w:p {W} {spaces}>{run('Energy: ')}{formula}</w:p>"))[1] == "Energy: E=mc"
+
+
 def test_a_plain_file_is_not_rewritten() -> None:
     data = samples.docx()
     assert flatten(data) is data
