@@ -7,6 +7,7 @@ import warnings
 import dagster as dg
 
 from llm_assets.console import console_logger
+from llm_assets.instance import warn_if_foreign
 from llm_assets.jobs import all_jobs
 from resources.config_errors import with_plain_errors
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
@@ -21,7 +22,8 @@ EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiproce
 @dg.definitions
 def defs() -> dg.Definitions:
     """Load the components, and add what they share: resources, executor, jobs, logging."""
-    loaded = with_plain_errors(lambda: dg.load_from_defs_folder(path_within_project=ROOT))
+    warn_if_foreign()
+    loaded = with_plain_errors(lambda: dg.load_from_defs_folder(path_within_project=ROOT), CONFIGS)
     shared = dg.Definitions(
         resources={PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS))},
         executor=EXECUTORS[load_profile().executor],
