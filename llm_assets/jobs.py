@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 CORPUS_STAGES = ("documents", "chunks", "embeddings", "vector_index", "retrieval_evaluation")
+READABLE = {"loggers": {"console": {}}}  # progress lines instead of every event; the launchpad shows and changes it
 MODEL_STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
 
 
@@ -22,7 +23,9 @@ def all_jobs(defs: dg.Definitions) -> list[dg.UnresolvedAssetJobDefinition]:
         "train": ("Every model, from its training set to its promotion.", MODEL_STAGES),
     }
     return [
-        dg.define_asset_job(name, selection=dg.AssetSelection.assets(*selected), description=description)
+        dg.define_asset_job(
+            name, selection=dg.AssetSelection.assets(*selected), description=description, config=READABLE
+        )
         for name, (description, stages) in jobs.items()
         if (selected := list(_of_stages(keys, stages)))
     ]
