@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dagster_shared.yaml_utils import parse_yamls_with_source_position
 from dagster_shared.yaml_utils.source_position import SourcePositionTree, ValueAndSourcePositionTree
 from pydantic import ValidationError
 
-from llm_assets.names import find_source, reference_function
+from llm_assets.names import find_source, reference_function, refuse_equal_names
 from llm_assets.schema import Settings
-from resources.config_errors import ConfigError, explain, place
+from resources.config_errors import ConfigError, explain, place, read_yamls
 from resources.profile import CONFIGS, load_vars
 from resources.templates import env_var, render, var_function
 
@@ -24,7 +23,7 @@ Fail = Callable[[tuple[str | int, ...], str], ConfigError]
 
 
 def read_settings(
-    model: type[S], attributes: Mapping[str, Any], positions: SourcePositionTree
+    model: type[S], attributes: Any, positions: SourcePositionTree
 ) -> tuple[S, str, Path, Fail]:
     """Render the templates of a component's attributes and check them.
 
@@ -39,13 +38,16 @@ def read_settings(
     Raises:
         ConfigError: one line for each thing that is wrong: file, line, field, what is permitted.
     """
-    folder = Path(positions.position.filename).resolve().parent
+    folder = Path(positions.position.filename).absolute().parent  # a tenant's folder may be a link to elsewhere
     tenant = tenant_of(folder)
+    refuse_equal_names(CONFIGS / tenant)
 
     def fail(path: tuple[str | int, ...], message: str) -> ConfigError:
         return ConfigError(f"{place(positions, ('attributes', *path))}: {message}")
 
-    rendered = render(dict(attributes), _scope(tenant), fail)
+    if not isinstance(attributes, dict):
+        raise fail((), f"fields are needed here; permitted: {', '.join(sorted(model.model_fields))}")
+    rendered = render(attributes, _scope(tenant), fail)
     try:
         return model.model_validate(rendered), tenant, folder, fail
     except ValidationError as error:
@@ -62,8 +64,11 @@ def tenant_of(folder: Path) -> str:
     parts = folder.relative_to(CONFIGS).parts
     if not parts:
         raise ConfigError(f"{CONFIGS.name}/defs.yaml belongs to no tenant: move it into a folder named after one")
-    if not parts[0].isidentifier():
-        raise ConfigError(f"{CONFIGS.name}/{parts[0]}: a tenant's folder needs letters, digits and _ only")
+    if not (parts[0].isascii() and parts[0].isidentifier()):
+        raise ConfigError(
+            f"{CONFIGS.name}/{parts[0]}: the name of a tenant's folder has letters a to z, digits and _ only, "
+            "and does not start with a digit"
+        )
     return parts[0]
 
 
@@ -76,9 +81,9 @@ def corpora() -> Iterator[CorpusSpec]:
         yield CorpusSpec(tenant, folder, settings)
 
 
-def _components(kind: str) -> Iterator[tuple[Mapping[str, Any], SourcePositionTree]]:
+def _components(kind: str) -> Iterator[tuple[Any, SourcePositionTree]]:
     for file in sorted(CONFIGS.glob("*/**/defs.yaml")):
-        for tree in parse_yamls_with_source_position(file.read_text(encoding="utf-8"), str(file)):
+        for tree in read_yamls(file):
             value = tree.value if isinstance(tree.value, dict) else {}
             if str(value.get("type", "")).rpartition(".")[2] == kind:
                 yield value.get("attributes") or {}, tree.source_position_tree

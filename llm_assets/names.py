@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from resources.config_errors import ConfigError, shown
+from resources.config_errors import ConfigError, not_yaml, shown
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -44,15 +44,30 @@ def find_source(tenant_folder: Path, name: str) -> dict[str, Any]:
     return dict(known[name])
 
 
+def refuse_equal_names(tenant_folder: Path) -> None:
+    """Names are unique within a tenant: they name tables, indexes and models, and `ref` means one thing.
+
+    Raises:
+        ConfigError: two components have the same name; both places are named.
+    """
+    for name, files in _components(tenant_folder).items():
+        if len(files) > 1:
+            where = " and ".join(shown(file) for file in dict.fromkeys(files))
+            raise ConfigError(
+                f"{where}: {len(files)} components of tenant '{tenant_folder.name}' have the name '{name}'; "
+                "a name stands for one thing within a tenant: rename all but one"
+            )
+
+
 @cache
-def _components(tenant_folder: Path) -> dict[str, str]:
-    """Name to component type, of every defs.yaml of the tenant."""
-    found = {}
+def _components(tenant_folder: Path) -> dict[str, list[Path]]:
+    """Name to the files that use it, of every defs.yaml of the tenant."""
+    found: dict[str, list[Path]] = {}
     for file in sorted(tenant_folder.rglob("defs.yaml")):
         for document in _documents(file):
             attributes = document.get("attributes")
             if isinstance(attributes, dict) and isinstance(attributes.get("name"), str):
-                found[attributes["name"]] = str(document.get("type"))
+                found.setdefault(attributes["name"], []).append(file)
     return found
 
 
@@ -73,5 +88,5 @@ def _documents(file: Path) -> Iterator[dict[str, Any]]:
     try:
         documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=_Loader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown(file)}: not valid YAML: {error}") from None
+        raise not_yaml(file, error) from None
     yield from (document for document in documents if isinstance(document, dict))

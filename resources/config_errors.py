@@ -22,46 +22,92 @@ class ConfigError(ValueError):
     """A configuration file is wrong; the message says where and what is permitted."""
 
 
-def with_plain_errors(load: Callable[[], T]) -> T:
-    """Call `load`; a wrong configuration fails with its own message, not wrapped in those of the layers above."""
+def with_plain_errors(load: Callable[[], T], folder: Path) -> T:
+    """Call `load`; a wrong configuration fails with its own message, not wrapped in those of the layers above.
+
+    Args:
+        load: reads the configuration.
+        folder: whose YAML files it reads.
+    """
     try:
         return load()
     except Exception as error:
-        found = _config_error_in(error)
+        found = _config_error_in(error, folder)
         if found is None:
             raise
     # Raised outside of the handler: the error has no context, so that nothing else is printed.
     raise found
 
 
-def _config_error_in(error: BaseException | None) -> ConfigError | None:
-    while error is not None and not isinstance(error, ConfigError):
+def _config_error_in(error: BaseException | None, folder: Path) -> ConfigError | None:
+    from yaml import MarkedYAMLError
+
+    while error is not None:
+        if isinstance(error, ConfigError):
+            return ConfigError(str(error))
+        if isinstance(error, MarkedYAMLError) and error.problem_mark:
+            return not_yaml(error.problem_mark.name, error)
+        if isinstance(error, UnicodeDecodeError):
+            return _first_undecodable(folder)
         error = error.__cause__ or error.__context__
-    return None if error is None else ConfigError(str(error))
+    return None
+
+
+def _first_undecodable(folder: Path) -> ConfigError | None:
+    """The error does not say which file it was."""
+    for file in sorted(folder.rglob("*.y*ml")):
+        try:
+            file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            return not_yaml(file, error)
+    return None
+
+
+def not_yaml(file: str | Path, error: Exception) -> ConfigError:
+    """What is wrong with a file that cannot be read as YAML, and where."""
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object[: error.start].count(b"\n") + 1
+        return ConfigError(f"{shown(file)}:{line}: not UTF-8 text; save the file in UTF-8")
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    where = f"{shown(file)}:{mark.line + 1}" if mark else shown(file)
+    what = ", ".join(part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
+    return ConfigError(f"{where}: not valid YAML: {what or error}")
 
 
 def read_yaml(file: Path) -> ValueAndSourcePositionTree:
-    """Parse one YAML document and keep the position of every value.
+    """Parse the one YAML document of a file and keep the position of every value.
+
+    Raises:
+        ConfigError: the file is missing or no YAML, or holds nothing, or several documents.
+    """
+    documents = read_yamls(file)
+    if len(documents) != 1:
+        raise ConfigError(f"{shown(file)}: has {len(documents)} YAML documents; one is needed")
+    return documents[0]
+
+
+def read_yamls(file: Path) -> list[ValueAndSourcePositionTree]:
+    """Parse all YAML documents of a file and keep the position of every value.
 
     Raises:
         ConfigError: the file is missing or no YAML.
     """
     import yaml
-    from dagster_shared.yaml_utils import parse_yaml_with_source_position
+    from dagster_shared.yaml_utils import parse_yamls_with_source_position
 
     try:
-        return parse_yaml_with_source_position(file.read_text(encoding="utf-8"), str(file))
+        return list(parse_yamls_with_source_position(file.read_text(encoding="utf-8"), str(file)))
     except FileNotFoundError:
-        raise ConfigError(f"{file}: this file is missing") from None
+        raise ConfigError(f"{shown(file)}: this file is missing") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not valid YAML: {error}") from None
+        raise not_yaml(file, error) from None
 
 
 def place(positions: SourcePositionTree, path: Sequence[str | int]) -> str:
     """`file:line: field` of the value at `path`, or of its nearest parent that stands in the file."""
     position, _ = positions.lookup_closest_and_path(list(path), None)
     field = ".".join(str(part) for part in path)
-    return f"{shown(position.filename)}:{position.start.line}: {field}"
+    return f"{shown(position.filename)}:{position.start.line}" + (f": {field}" if field else "")
 
 
 def shown(file: str | Path) -> str:
@@ -109,6 +155,12 @@ def _what(item: Any, model: type[BaseModel]) -> str:
         return _unknown(str(location[-1]), sorted(_fields_at(model, location[:-1])))
     if kind == "missing":
         return "this field is required"
+    if kind == "union_tag_not_found":
+        return f"{item['ctx']['discriminator']} is required here"
+    if kind == "union_tag_invalid":
+        return f"'{item['ctx']['tag']}' is not known; permitted: {item['ctx']['expected_tags']}"
+    if kind == "model_type":
+        return f"fields are needed here; permitted: {', '.join(sorted(_fields_at(model, location)))}"
     message = item["msg"].removeprefix("Value error, ")
     given = item.get("input")
     if kind in {"literal_error", "enum"} or isinstance(given, dict | list):
