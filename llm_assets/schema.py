@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -91,6 +92,10 @@ class Metric(Test):
 TableTest = Annotated[NotNull | Unique | AcceptedValues | RowCount | Share, Field(discriminator="test")]
 
 
+_TEMPLATE = {"type": "string", "pattern": r"\{\{"}
+_NULL = {"type": "null"}
+
+
 @cache
 def template_tolerant(model: type[BaseModel]) -> type[BaseModel]:
     """A model that takes every value as it stands in the file, for a component that renders its templates first.
@@ -110,15 +115,42 @@ def template_tolerant(model: type[BaseModel]) -> type[BaseModel]:
 
 
 def _with_templates(schema: Any) -> Any:
-    """Let a string with `{{` stand wherever the schema wants another type."""
+    """Let a template stand for every value, and let an error name the one thing that is wrong.
+
+    Validators say of `anyOf` and `oneOf` only that nothing fits, and of `additionalProperties` not what is permitted.
+    """
     if isinstance(schema, list):
         return [_with_templates(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     result = {key: _with_templates(value) for key, value in schema.items()}
     if "properties" in result:
-        result["properties"] = {
-            name: {"anyOf": [part, {"type": "string", "pattern": r"\{\{"}]}
-            for name, part in result["properties"].items()
-        }
+        result.pop("additionalProperties", None)
+        result["propertyNames"] = {"enum": sorted(result["properties"])}
+        result["properties"] = {name: _unless(_TEMPLATE, part) for name, part in result["properties"].items()}
+    if "discriminator" in result:
+        return _by_tag(**result["discriminator"])
+    members = result.get("anyOf", [])
+    if len(members) == 2 and _NULL in members:
+        members.remove(_NULL)
+        return _unless(_NULL, {**result.pop("anyOf")[0], **result})
     return result
+
+
+def _unless(condition: Mapping[str, Any], schema: Any) -> dict[str, Any]:
+    return {"if": condition, "else": schema}
+
+
+def _by_tag(propertyName: str, mapping: Mapping[str, str]) -> dict[str, Any]:
+    """A choice between objects by the value of one field."""
+    cases = [
+        {"if": {"properties": {propertyName: {"const": tag}}}, "then": {"$ref": reference}}
+        for tag, reference in mapping.items()
+    ]
+    return {
+        "type": "object",
+        "properties": {propertyName: {"enum": list(mapping)}},
+        "if": {"required": [propertyName]},
+        "then": {"allOf": cases},
+        "else": {"required": [propertyName]},
+    }
