@@ -98,10 +98,8 @@ class Project:
         return {name: value for name, value in merged.items() if value is not None}
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+def copy_project(root: Path) -> Project:
     """A project of its own. The code finds its root from where it lies, so it is copied, bytecode included."""
-    root = tmp_path / "project"
     for name in CODE:
         source = CHECKOUT / name
         if source.is_dir():
@@ -112,3 +110,9 @@ def project(tmp_path: Path) -> Project:
     for name in CONFIG_FILES:
         shutil.copy2(CHECKOUT / "dbt_like_configs" / name, root / "dbt_like_configs" / name)
     return Project(root)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project of its own, without any tenant."""
+    return copy_project(tmp_path / "project")
