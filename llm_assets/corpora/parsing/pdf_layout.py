@@ -17,9 +17,8 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from llm_assets.corpora.parsing.readers.plain import BULLET
 from llm_assets.corpora.parsing.results import Element
-from llm_assets.corpora.parsing.text import join_lines, one_line
+from llm_assets.corpora.parsing.text import BULLET, join_lines, one_line
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfTextPage

@@ -79,6 +79,39 @@ def test_a_bomb_in_a_mail_is_not_unpacked() -> None:
     assert any("zip bomb" in text for text in texts("a.eml", mail.as_bytes()))
 
 
+def test_lines_broken_at_a_fixed_width_run_on() -> None:
+    english = "The supplier shall deliver the goods to the buyer within thirty\ndays of the order, unless agreed otherwise.\n"
+    japanese = (
+        "本契約は、甲と乙との間の取引について必要な事項を定めるこ\nとを目的とし、双方の署名をもって効力を生ずる。\n"
+    )
+    assert texts("a.txt", f"{english}\n{japanese}".encode()) == [
+        "The supplier shall deliver the goods to the buyer within thirty days of the order, unless agreed otherwise.",
+        "本契約は、甲と乙との間の取引について必要な事項を定めることを目的とし、双方の署名をもって効力を生ずる。",
+    ]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "12 Main Street\nSpringfield",
+        "Item      Price of the item in euros including taxes\nPaper     one hundred and twenty-three euros and more",
+        "| Item     | Price of the item in euros including taxes |\n| Paper    | one hundred and twenty-three euros and more |",
+        "- the first point of this list, which is as long as the next\n- the second point of this list, which is as long",
+    ],
+)
+def test_addresses_columns_and_lists_keep_their_lines(block: str) -> None:
+    assert texts("a.txt", block.encode()) == [block]
+
+
+def test_headings_of_an_attachment_stand_below_its_name() -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "Terms"
+    mail.set_content(ENGLISH)
+    mail.add_attachment("# Top\n\n## Sub\n\ntext", filename="a.md")
+    levels = {e.text: e.level for e in parsed("a.eml", mail.as_bytes()).elements if e.kind == "title"}
+    assert levels == {"Terms": 1, "Attachment: a.md": 2, "Top": 3, "Sub": 4}
+
+
 def test_a_beir_record_is_title_and_text() -> None:
     line = '{"_id": "d1", "title": "題", "text": "本文です。\\n\\n二段落目。"}'.encode()
     result = parsed("x/corpus.jsonl#d1", line)

@@ -8,6 +8,7 @@ HTML bodies are read with unstructured.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -74,12 +75,18 @@ def _attachment(name: str, data: bytes, job: Job) -> Iterator[Element]:
     yield Element("title", f"Attachment: {name}", level=2)
     if job.depth < MAX_DEPTH and data:
         try:
-            yield from read_document(name, data, job.options, depth=job.depth + 1)[1].elements
+            _, document = read_document(name, data, job.options, depth=job.depth + 1)
+            yield from map(_below_attachment, document.elements)
         except MemoryError:
             raise
         except Exception as error:  # any reader may fail on a broken attachment
             reason = error.reason if isinstance(error, Refused) else f"{type(error).__name__}"
             yield Element("text", f"(not read: {reason})")
+
+
+def _below_attachment(element: Element) -> Element:
+    """Its headings belong under the attachment's name, and its pages are not the mail's."""
+    return replace(element, page=None, level=element.level + 2 if element.level else None)
 
 
 def _body(message: EmailMessage) -> list[Element]:

@@ -8,21 +8,22 @@ import re
 from llm_assets.corpora.parsing.encodings import decode
 from llm_assets.corpora.parsing.readers import Document, Job
 from llm_assets.corpora.parsing.results import Element
+from llm_assets.corpora.parsing.text import BULLET, unwrap
 
 BLANK_LINE = re.compile(r"\n[ \t\u3000]*\n")
-BULLET = re.compile(r"^\s*(?:[-*•·●○■□◆◇▪‣]|\(?\d{1,3}[.)）]|[①-⑳])[ \t\u3000]+")
 CUE_TIMES = re.compile(r"-->")
 CUE_TAG = re.compile(r"<(/?)(v|c|i|b|u|ruby|rt|lang)?([^<>]*)>")
 
 
 def read(data: bytes, _job: Job) -> Document:
-    """A paragraph between blank lines is an element; line breaks in it stay, they may be columns or verse."""
+    """A paragraph between blank lines is an element; lines broken at a fixed width run on."""
     text = re.sub(r"\r\n?|\f", "\n", decode(data))
     return Document([paragraph(part) for part in BLANK_LINE.split(text) if part.strip()])
 
 
 def paragraph(text: str) -> Element:
     """A text element, or a list item where the text is one bulleted line."""
+    text = unwrap(text)
     alone = "\n" not in text.strip()
     return Element("list_item" if alone and BULLET.match(text) else "text", text)
 
