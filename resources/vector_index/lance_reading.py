@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lancedb.query import LanceVectorQueryBuilder
     from lancedb.table import Table
 
-REFINE = 10  # the graph compares quantised vectors: it fetches 10 × k and orders them by the exact ones
+# The graph compares quantised vectors, so more than are asked for are fetched and ordered by the exact ones.
+REFINED, LEAST_REFINE = 100, 3
 RECALL_AT = 10
 _SEED = 7  # a verification repeats exactly
 
@@ -43,7 +44,7 @@ def _nearest(
 ) -> pa.Table:
     query = cast("LanceVectorQueryBuilder", table.search(vector, vector_column_name="vector", query_type="vector"))
     query = query.distance_type("cosine")
-    query = query.bypass_vector_index() if exact else query.refine_factor(REFINE)
+    query = query.bypass_vector_index() if exact else query.refine_factor(max(LEAST_REFINE, REFINED // limit))
     query = query.where(where) if where else query
     return query.select(list(columns)).limit(limit).to_arrow()
 

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from resources.vector_index.errors import VectorIndexError as VectorIndexError
 from resources.vector_index.filters import Where
 
 if TYPE_CHECKING:
@@ -118,7 +117,9 @@ class VectorIndex(Protocol):
         ...
 
     def create(self, collection: str, spec: IndexSpec) -> Snapshot:
-        """Make an empty collection; one that exists with an equal spec stays as it is.
+        """Make an empty collection; one that exists with an equal spec keeps its rows.
+
+        What a killed writer left undone on its search indexes is done here.
 
         Raises:
             VectorIndexError: the name is not usable, or the collection has another spec.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lancedb
+
 from resources.vector_index import IndexSpec
+from resources.vector_index.lance_writing import TEXT_INDEX
 from resources.vector_index.lancedb import LanceIndex
 from tests.resources.vector_index.corpus import DIMENSION, batches, chunk, chunks
 
@@ -45,3 +48,14 @@ def test_a_bucket_url_is_a_root_too(tmp_path):
     index.create("handbook", IndexSpec(DIMENSION))
     snapshot = index.apply("handbook", None, batches(chunks(range(5))), [])
     assert LanceIndex(tmp_path / "index").count(snapshot) == 5
+
+
+def test_search_indexes_that_a_killed_writer_never_built_are_built_by_the_next_one(tmp_path):
+    index = LanceIndex(tmp_path / "index")
+    index.create("handbook", IndexSpec(DIMENSION))
+    snapshot = index.apply("handbook", None, batches(chunks(range(5))), [])
+    table = lancedb.connect(tmp_path / "index").open_table("handbook")
+    table.drop_index(TEXT_INDEX)
+    repaired = index.create("handbook", IndexSpec(DIMENSION))
+    assert repaired != snapshot
+    assert len(index.search(repaired, text="Clause", mode="text")) == 5
