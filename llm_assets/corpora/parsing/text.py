@@ -37,14 +37,18 @@ def one_line(text: str) -> str:
 
 
 def join_lines(lines: list[str]) -> str:
-    """The lines of one paragraph as running text: with spaces, except between Japanese or Chinese characters."""
+    """The lines of one paragraph as running text.
+
+    With spaces, except between Japanese or Chinese characters and at a slash, where addresses are broken.
+    """
     joined = ""
-    for line in (line.strip() for line in lines):
-        if not joined or not line or (_UNSPACED_EDGE.match(joined[-1]) and _UNSPACED_EDGE.match(line[0])):
-            joined += line
-        else:
-            joined += f" {line}"
+    for line in filter(None, (line.strip() for line in lines)):
+        joined += line if not joined or _runs_on(joined[-1], line[0]) else f" {line}"
     return joined
+
+
+def _runs_on(before: str, after: str) -> bool:
+    return "/" in (before, after) or bool(_UNSPACED_EDGE.match(before) and _UNSPACED_EDGE.match(after))
 
 
 def unwrap(paragraph: str) -> str:

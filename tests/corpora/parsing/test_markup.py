@@ -80,14 +80,11 @@ def test_a_bomb_in_a_mail_is_not_unpacked() -> None:
 
 
 def test_lines_broken_at_a_fixed_width_run_on() -> None:
-    english = "The supplier shall deliver the goods to the buyer within thirty\ndays of the order, unless agreed otherwise.\n"
-    japanese = (
-        "本契約は、甲と乙との間の取引について必要な事項を定めるこ\nとを目的とし、双方の署名をもって効力を生ずる。\n"
-    )
-    assert texts("a.txt", f"{english}\n{japanese}".encode()) == [
-        "The supplier shall deliver the goods to the buyer within thirty days of the order, unless agreed otherwise.",
-        "本契約は、甲と乙との間の取引について必要な事項を定めることを目的とし、双方の署名をもって効力を生ずる。",
-    ]
+    english = "The supplier shall deliver the goods to the buyer within thirty", "days, unless agreed otherwise."
+    japanese = "本契約は、甲と乙との間の取引について必要な事項を定めるこ", "とを目的とする。"
+    address = "The terms are published by the supplier at https://example.com/", "terms for every buyer."
+    data = "\n\n".join("\n".join(lines) for lines in (english, japanese, address)).encode()
+    assert texts("a.txt", data) == [" ".join(english), "".join(japanese), "".join(address)]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +92,8 @@ def test_lines_broken_at_a_fixed_width_run_on() -> None:
     [
         "12 Main Street\nSpringfield",
         "Item      Price of the item in euros including taxes\nPaper     one hundred and twenty-three euros and more",
-        "| Item     | Price of the item in euros including taxes |\n| Paper    | one hundred and twenty-three euros and more |",
-        "- the first point of this list, which is as long as the next\n- the second point of this list, which is as long",
+        "| Item  | Price of the item in euros with all the taxes |\n| Paper | one hundred and twenty euros and more yet |",
+        "- the first point of this list is as long as the next\n- the second point of this list is as long as it",
     ],
 )
 def test_addresses_columns_and_lists_keep_their_lines(block: str) -> None:
