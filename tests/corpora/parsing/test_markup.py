@@ -92,7 +92,7 @@ def test_lines_broken_at_a_fixed_width_run_on() -> None:
     [
         "12 Main Street\nSpringfield",
         "Item      Price of the item in euros including taxes\nPaper     one hundred and twenty-three euros and more",
-        "| Item  | Price of the item in euros with all the taxes |\n| Paper | one hundred and twenty euros and more yet |",
+        "| Item  | Price of the item in euros with taxes |\n| Paper | one hundred and twenty euros and more |",
         "- the first point of this list is as long as the next\n- the second point of this list is as long as it",
     ],
 )
