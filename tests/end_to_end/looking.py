@@ -1,0 +1,140 @@
+"""What the tests look at after a run: what Dagster recorded, and what tables, index and state database hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from llm_assets.corpora import serving
+from llm_assets.corpora.chunks import CHUNK_COLUMNS, known_chunks
+from llm_assets.corpora.documents import DOCUMENT_COLUMNS, known_documents
+from resources.platform import Platform
+from resources.profile import Profile
+from tests.conftest import Project
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+QUIET = '{"loggers": {"console": {}}}'
+VERSION_TAG = "dagster/data_version"
+CLOCKS = {"stamp", "updated_at"}  # of the file and of the run: not what was made of it
+SAME_VECTOR = 0.9999  # the embedder's numerical class: batches of another make-up round otherwise
+
+
+def materialize(
+    project: Project, selection: str = 'key:"acme/*" and not kind:"file"', **options: Any
+) -> CompletedProcess[str]:
+    """`dagster asset materialize` with the short console output."""
+    command = ("dagster", "asset", "materialize", "-m", "llm_assets.definitions", "--select", selection)
+    return project.run(*command, "--config-json", QUIET, **options)
+
+
+def succeeded(done: CompletedProcess[str]) -> CompletedProcess[str]:
+    """The run, if it ended well; else its output is the failure's message."""
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@contextlib.contextmanager
+def instance_of(project: Project) -> Iterator[dg.DagsterInstance]:
+    """The project's Dagster instance; paths in its dagster.yaml start at the working directory."""
+    with contextlib.chdir(project.root), dg.DagsterInstance.from_config(str(project.root)) as instance:
+        yield instance
+
+
+def recorded(project: Project, key: str) -> dict[str, Any]:
+    """Metadata of the newest materialisation of an asset, and its data version under `version`."""
+    with instance_of(project) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
+    assert event is not None, f"{key} was never materialised"
+    assert event.asset_materialization
+    values = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+    return values | {"version": (event.asset_materialization.tags or {})[VERSION_TAG]}
+
+
+def runs_of(project: Project) -> list[dg.DagsterRun]:
+    """The runs that the project's instance knows, newest first."""
+    with instance_of(project) as instance:
+        return list(instance.get_runs())
+
+
+def platform_of(project: Project, target: str = "dev") -> Platform:
+    """What the project's commands work on, seen from here."""
+    return Platform(Profile(state_dir=project.root / ".state" / target))
+
+
+def contents(platform: Platform, tenant: str = "acme", corpus: str = "handbook") -> dict[str, Any]:
+    """Everything that a corpus consists of, in an order of its own, without clocks and vectors."""
+    tables, index, state = platform.tables(tenant, corpus), platform.index(tenant), platform.state
+    served = serving.served(state, tenant, corpus)
+    return {
+        "documents": _rows(tables.existing("documents"), DOCUMENT_COLUMNS),
+        "chunks": _rows(tables.existing("chunks"), CHUNK_COLUMNS),
+        "known documents": _known(known_documents(state, tenant, corpus)),
+        "known chunks": _known(known_chunks(state, tenant, corpus)),
+        "embedded": sorted(vectors(platform, tenant)),
+        "served": (served.content, served.rows, served.snapshot.collection) if served else None,
+        "index": index.row_digests(served.snapshot) if served else {},
+    }
+
+
+def vectors(platform: Platform, tenant: str = "acme") -> dict[str, Any]:
+    """Text digest to vector, of all embedders of a tenant; a digest that occurs twice is a failure."""
+    found: dict[str, Any] = {}
+    tables = platform.embeddings(tenant)
+    for name in tables.names():
+        for batch in tables.existing(name).scan(["text_digest", "vector"]):
+            for digest, vector in zip(*(batch.column(n).to_pylist() for n in ("text_digest", "vector")), strict=True):
+                assert digest not in found, f"{name} holds the text {digest} twice"
+                found[digest] = vector
+    return found
+
+
+def assert_equal_contents(left: Platform, right: Platform, **which: str) -> None:
+    """Two platforms hold the same corpus: rows, served index, and vectors within the numerical class."""
+    mine, other = contents(left, **which), contents(right, **which)
+    for part, value in mine.items():
+        assert value == other[part], f"{part} differ"
+    ours, theirs = (vectors(platform, which.get("tenant", "acme")) for platform in (left, right))
+    worst = min((_cosine(ours[key], theirs[key]) for key in ours), default=1.0)
+    assert worst >= SAME_VECTOR
+
+
+def assert_whole(platform: Platform, tenant: str = "acme", corpus: str = "handbook") -> None:
+    """No row of any table is there twice, and every chunk is embedded and served."""
+    found = contents(platform, tenant, corpus)
+    for part, key in (("documents", "doc_id"), ("chunks", "chunk_id")):
+        ids = [row[key] for row in found[part]]
+        assert len(ids) == len(set(ids)), f"{part} are there twice"
+    assert {row["text_digest"] for row in found["chunks"]} <= set(found["embedded"])
+    assert found["index"] == {row["chunk_id"]: row["row_digest"] for row in found["chunks"]}
+    assert found["served"][1] == len(found["chunks"])
+
+
+def files_with(folder: Path, text: str) -> list[Path]:
+    """The files below a folder whose bytes hold a text in UTF-8; links are not followed."""
+    needle = text.encode()
+    return [
+        Path(parent, name)
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if not Path(parent, name).is_symlink() and needle in Path(parent, name).read_bytes()
+    ]
+
+
+def _rows(table: Any, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    rows = [row for batch in table.scan(columns) for row in batch.to_pylist()]
+    return sorted(rows, key=lambda row: str(row[columns[0]]))
+
+
+def _known(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {key: {name: row[name] for name in row if name not in CLOCKS} for key, row in rows.items()}
+
+
+def _cosine(left: list[float], right: list[float]) -> float:
+    return sum(a * b for a, b in zip(left, right, strict=True))  # they are unit vectors
