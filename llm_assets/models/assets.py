@@ -337,11 +337,14 @@ def _checks(spec: FineTuneSpec) -> list[dg.AssetChecksDefinition]:
 
 def _in_child(context: dg.AssetExecutionContext, work: Work) -> None:
     """Do work whose process reports to Dagster while it runs: lines to the log, figures to the asset's page."""
-    with dg.open_pipes_session(
-        context=context,
-        context_injector=dg.PipesTempFileContextInjector(),
-        message_reader=dg.PipesTempFileMessageReader(),
-    ) as session:
+    with (
+        warnings.catch_warnings(action="ignore", category=dg.PreviewWarning),  # of Dagster about its own reader
+        dg.open_pipes_session(
+            context=context,
+            context_injector=dg.PipesTempFileContextInjector(),
+            message_reader=dg.PipesTempFileMessageReader(),
+        ) as session,
+    ):
         live = _Live(context, session)
         work(session.get_bootstrap_env_vars(), live.show)
 

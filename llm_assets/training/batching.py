@@ -39,7 +39,19 @@ def prompts(ids: Sequence[Sequence[int]], pad: int) -> dict[str, Tensor]:
 
 def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross entropy in nats of each labelled token, 0 elsewhere: (n, k) for logits (n, k + 1, vocabulary)."""
-    kept = logits[:, :-1].float()
-    targets = labels[:, -kept.size(1) :]
+    kept, targets = _aligned(logits, labels)
+    kept = kept.float()
     losses = F.cross_entropy(kept.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
     return losses.view(targets.shape)
+
+
+def all_likeliest(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether each row's labelled tokens are all the likeliest ones: (n,) bool."""
+    kept, targets = _aligned(logits, labels)
+    return ((kept.argmax(-1) == targets) | (targets == IGNORED)).all(1)
+
+
+def _aligned(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """What is predicted at each place beside what stands at the next one."""
+    kept = logits[:, :-1]
+    return kept, labels[:, -kept.size(1) :]

