@@ -37,6 +37,9 @@ class EmbedderProcess:
         runtime: as in `open_embedder`.
         threads: CPU threads of the child; default: all that it may use.
         env: added to the child's environment: a lease's devices.
+
+    Attributes:
+        runtime: what computes the vectors, with its precision; known once it has started.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class EmbedderProcess:
         }
         self._stack = ExitStack()
         self._tree: ProcessTree | None = None
+        self.runtime = ""
 
     def __enter__(self) -> EmbedderProcess:
         with ExitStack() as stack:
@@ -73,7 +77,8 @@ class EmbedderProcess:
                     stderr=self._errors,
                 )
             )
-            self._ask(self._settings)
+            ready = self._ask(self._settings)
+            self.runtime = f"{ready['runtime']} {ready['precision']}"
             self._stack = stack.pop_all()
         return self
 

@@ -31,7 +31,7 @@ class TokenCounter:
     max_tokens: int
     lowercase: bool = False
 
-    @functools.cached_property
+    @property
     def digest(self) -> str:
         """Of what determines the counts."""
         return digest(self.file.read_bytes(), int(self.lowercase), self.max_tokens)

@@ -59,6 +59,9 @@ class Chunker:
         max_tokens: of a chunk's text.
         overlap_tokens: whole sentences of a long paragraph that its next chunk repeats, at most.
 
+    Attributes:
+        fingerprint: of what determines the chunks beside the document.
+
     Raises:
         ValueError: the embedder reads fewer tokens than `max_tokens`, or the numbers make no sense.
     """
@@ -72,11 +75,7 @@ class Chunker:
         if not 0 <= overlap_tokens <= max_tokens // 2:
             raise ValueError(f"overlap_tokens is {overlap_tokens}. Permitted: 0 to {max_tokens // 2}.")
         self._tokens, self._max, self._overlap = tokens, max_tokens, overlap_tokens
-
-    @property
-    def fingerprint(self) -> str:
-        """Of what determines the chunks beside the document."""
-        return digest("chunker", VERSION, self._tokens.digest, self._max, self._overlap)
+        self.fingerprint = digest("chunker", VERSION, tokens.digest, max_tokens, overlap_tokens)
 
     def chunk(self, elements: Iterable[Element], language: str) -> list[Chunk]:
         """Cut one document.
