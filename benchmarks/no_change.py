@@ -18,8 +18,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from benchmarks.common import ROOT, report, seconds
+from llm_assets.run_work import WORK, work_of_last_run
 
-WORK = ("parsed in this run", "texts embedded in this run", "steps in this run")
 SELECTION = 'key:"sample/*"'
 
 
@@ -34,10 +34,10 @@ def main() -> None:
             environment |= {"LLM_ASSETS_TARGET": "prod", "LLM_ASSETS_STATE_DIR": state}
         first = seconds(lambda: _materialize(environment))
         second = seconds(lambda: _materialize(environment))
-        work = _work_of_last_run(Path(home))
+        work = _work(Path(home))
     total = sum(work.values())
     print(f"first {first:.1f} s, second {second:.1f} s; the second did: {work}")
-    details = {**work, "first_seconds": round(first, 1), "second_seconds": round(second, 1)}
+    details: dict[str, object] = {**work, "first_seconds": round(first, 1), "second_seconds": round(second, 1)}
     report("no_change", total, "documents parsed + texts embedded + training steps", "= 0", total == 0, details)
 
 
@@ -57,25 +57,17 @@ def _materialize(environment: dict[str, str]) -> None:
     subprocess.run([*command, "--select", SELECTION, "--config-json", config], cwd=ROOT, env=environment, check=True)
 
 
-def _work_of_last_run(home: Path) -> dict[str, int]:
-    """Work as the materialisations of the newest run report it, by kind.
+def _work(home: Path) -> dict[str, int]:
+    """Work of the newest run.
 
     Raises:
-        LookupError: a kind of work that no asset reports: then a zero would mean nothing.
+        LookupError: a kind of work that no asset reported: then a zero would mean nothing.
     """
     import dagster as dg
 
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        run = instance.get_runs(limit=1)[0]
-        events = [log.dagster_event for log in instance.all_logs(run.run_id) if log.dagster_event]
-    found: dict[str, int] = {}
-    for event in events:
-        if event.event_type_value == "ASSET_MATERIALIZATION":
-            metadata = event.step_materialization_data.materialization.metadata
-            for name in WORK:
-                if name in metadata:
-                    found[name] = found.get(name, 0) + int(str(metadata[name].value))
-    if missing := set(WORK) - set(found):
+        found = work_of_last_run(instance)
+    if missing := set(WORK.values()) - set(found):
         raise LookupError(f"no asset reported: {', '.join(sorted(missing))}")
     return found
 

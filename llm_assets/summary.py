@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llm_assets.run_work import work_of_last_run
 from llm_assets.searching import search
 from llm_assets.status import status
 
@@ -26,12 +27,25 @@ def summary_lines(platform: Platform) -> list[str]:
     models = [entry for entry in found["models"] if entry["model"].startswith("sample/")]
     return [
         "",
+        *_last_run(),
         *(line for entry in corpora for line in _corpus(entry)),
         *(line for entry in models for line in _model(entry)),
         "",
         *(line for question in QUESTIONS for line in _answer(question)),
         "The UI, with lineage, checks, tables and pictures: make dev, then http://127.0.0.1:3000",
     ]
+
+
+def _last_run() -> list[str]:
+    """What the run before did; nothing where Dagster kept no run."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        work = work_of_last_run(instance)
+    if not work:
+        return []
+    told = ", ".join(f"{count} {name}" for name, count in work.items())
+    return [f"This run    {told}{'' if any(work.values()) else ': nothing had changed'}"]
 
 
 def _corpus(entry: dict[str, Any]) -> list[str]:
