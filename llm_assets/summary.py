@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 CORPUS = "sample/legal"
 QUESTIONS = (
-    "What compensation does Lindqvist owe for each day that optical modules arrive late?",
-    "By when and how can the tenant get out of the Harbour Quay lease early?",
-    "回収対象のHK-2を返すと、いくら戻ってきますか。",
+    "How long do web shop customers have to return something they no longer want?",
+    "Why was the law firm's June invoice reduced by 714 pounds?",
+    "倉庫を途中で解約したいとき、いつまでに知らせればよいですか。",
 )
-ANSWER_CHARS = 220
+ANSWER_CHARS = 400
 
 
 def summary_lines(platform: Platform) -> list[str]:
