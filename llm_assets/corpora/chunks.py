@@ -83,7 +83,8 @@ def cut(platform: Platform, spec: CorpusSpec, chunker: Chunker, *, log: Log = la
         if row["good_key"]
     }
     have = known_chunks(state, spec.tenant, spec.name)
-    _remove(state, spec, table, [doc_id for doc_id in have if doc_id not in wanted], report)
+    # Also those that a killed run left in the table alone.
+    _remove(state, spec, table, sorted({*have, *table.column("doc_id")} - wanted.keys()), report)
     changed = sorted(doc_id for doc_id, key in wanted.items() if have.get(doc_id, {}).get("chunk_key") != key)
     for part in _parts(changed):
         _write(platform, spec, chunker, table, {doc_id: wanted[doc_id] for doc_id in part}, report)

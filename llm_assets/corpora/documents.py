@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 BATCH_DOCUMENTS = 32  # rows of one transaction, and with BATCH_CHARS the bound of what is held in memory
 BATCH_CHARS = 2_000_000
 BATCH_SECONDS = 5.0
+
+# Reasons that may be gone without any change of the file: rights, a network, a file that is written anew.
+PASSING = {"vanished", "unreadable"}
+# Reasons that other limits may remove.
+LIMITS = {"oversized", "timeout", "memory"}
 
 DOCUMENT_COLUMNS = (
     *("doc_id", "uri", "content_digest", "parse_key", "status", "code", "reason"),
@@ -128,7 +133,7 @@ def ingest(
     run.report.source_version = source_version(files)
     run.refuse_empty(files)
     pending = run.pending(files, reparse)
-    run.delete({document_id(file.uri) for file in files})
+    run.delete({document_id(file.uri) for file in files} - run.forgotten)
     if pending:
         run.parse(source, pending, min(workers, len(pending)))
     run.table.tidy()
@@ -144,6 +149,7 @@ class _Ingest:
         self.state = platform.state
         self.table = documents_table(platform, spec.tenant, spec.name)
         self.known = known_documents(self.state, spec.tenant, spec.name)
+        self.forgotten = self._forgotten()
         self.report = IngestReport()
 
     def refuse_empty(self, files: list[SourceFile]) -> None:
@@ -156,22 +162,21 @@ class _Ingest:
 
     def pending(self, files: list[SourceFile], reparse: bool) -> list[tuple[SourceFile, str | None]]:
         """The files to look at, each with the content digest that need not be parsed again."""
-        forgotten = self._forgotten()
         pending = []
         for file in files:
             doc_id = document_id(file.uri)
             row = self.known.get(doc_id)
-            if doc_id in forgotten:
+            if doc_id in self.forgotten:
                 self.report.forgotten += 1
-            elif reparse or row is None or row["parser"] != self.options.fingerprint:
+            elif reparse or row is None or row["code"] in PASSING or row["parser"] != self._parser(row["code"]):
                 pending.append((file, None))
             elif row["stamp"] != file.stamp:
                 pending.append((file, row["content_digest"]))
         return pending
 
     def delete(self, listed: set[str]) -> None:
-        """Remove the documents whose files are gone."""
-        gone = [doc_id for doc_id in self.known if doc_id not in listed]
+        """Remove the documents whose files are gone, also those that a killed run left in the table alone."""
+        gone = sorted({*self.known, *self.table.column("doc_id")} - listed)
         if gone:
             self.table.delete("doc_id", gone)
             remove_documents(self.state, self.spec.tenant, self.spec.name, gone)
@@ -192,10 +197,10 @@ class _Ingest:
         """One transaction of the table, then one of the state database."""
         from llm_assets.corpora.parsing import Unchanged
 
-        fresh = [(file, outcome) for file, outcome in batch if not isinstance(outcome, Unchanged)]
-        rows = [self._row(file, outcome) for file, outcome in fresh]
+        rows = [self._row(file, outcome) for file, outcome in batch if not isinstance(outcome, Unchanged)]
         self.table.replace("doc_id", [row["doc_id"] for row in rows], rows)
-        self.state.put(schema.documents, [self._status(file, outcome) for file, outcome in batch])
+        by_id = {row["doc_id"]: row for row in rows}
+        self.state.put(schema.documents, [self._status(file, outcome, by_id) for file, outcome in batch])
 
     def _row(self, file: SourceFile, outcome: Any) -> dict[str, Any]:
         from llm_assets.corpora.parsing import Parsed
@@ -216,34 +221,34 @@ class _Ingest:
 
     def _last_good(self, doc_id: str) -> dict[str, Any]:
         """What the table holds of an earlier, readable version: it stays until a readable one replaces it."""
-        if not self.known.get(doc_id, {}).get("good_key"):
-            return {"content_digest": None, "chars": 0}
-        return next(iter(self.table.get("doc_id", [doc_id], DOCUMENT_COLUMNS).to_pylist()), {})
+        rows = self.table.get("doc_id", [doc_id], DOCUMENT_COLUMNS).to_pylist()
+        return rows[0] if rows and rows[0]["parse_key"] else {"chars": 0}
 
-    def _status(self, file: SourceFile, outcome: Any) -> dict[str, Any]:
-        from llm_assets.corpora.parsing import Parsed, Unchanged
+    def _status(self, file: SourceFile, outcome: Any, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        from llm_assets.corpora.parsing import Unchanged
 
-        before = self.known.get(document_id(file.uri), {})
+        doc_id = document_id(file.uri)
         seen = {"uri": file.uri, "size": file.size, "stamp": file.stamp, "updated_at": now()}
         if isinstance(outcome, Unchanged):
             self.report.same_content += 1
-            return before | seen
-        parsed = isinstance(outcome, Parsed)
+            return self.known[doc_id] | seen
+        row = rows[doc_id]
         return {
             "tenant": self.spec.tenant,
             "corpus": self.spec.name,
-            "doc_id": document_id(file.uri),
+            "doc_id": doc_id,
             **seen,
             "content_digest": outcome.content_digest,
-            "parser": self.options.fingerprint,
-            "status": "parsed" if parsed else "quarantined",
-            "code": None if parsed else outcome.code,
-            "reason": None if parsed else outcome.reason,
-            "media_type": outcome.media_type if parsed else before.get("media_type"),
-            "language": outcome.language if parsed else before.get("language"),
-            "elements": len(outcome.elements) if parsed else before.get("elements", 0),
-            "good_key": self._key(outcome) if parsed else before.get("good_key"),
+            "parser": self._parser(row["code"]),
+            **{name: row[name] for name in ("status", "code", "reason", "media_type", "language")},
+            "elements": len(decode_elements(row["elements"])),
+            "good_key": row["parse_key"],
         }
+
+    def _parser(self, code: str | None) -> str:
+        """What a result depends on beside the content: limits count where they decided it."""
+        options = self.options
+        return digest(options.fingerprint, options.limits_fingerprint) if code in LIMITS else options.fingerprint
 
     def _key(self, outcome: Any) -> str:
         return digest(outcome.content_digest, self.options.fingerprint)
