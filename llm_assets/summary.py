@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CORPUS = "sample/legal"
 QUESTIONS = (
     "How long do web shop customers have to return something they no longer want?",
-    "Why was the law firm's June invoice reduced by 714 pounds?",
+    "What should an employee do when a hardware security key goes missing?",
     "倉庫を途中で解約したいとき、いつまでに知らせればよいですか。",
 )
 ANSWER_CHARS = 400
