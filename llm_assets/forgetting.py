@@ -6,7 +6,7 @@ ingestion leaves the file out even while it is still in the source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,18 +47,34 @@ class Forgotten:
     models: list[str] = field(default_factory=list)
 
 
-def forget(platform: Platform, uri: str, log: Log = lambda message: None) -> list[Forgotten]:
-    """Remove a document from every corpus that holds it.
+def forget(
+    platform: Platform, uri: str, corpora: Collection[str] = (), log: Log = lambda message: None
+) -> list[Forgotten]:
+    """Remove a document.
+
+    Args:
+        platform: where everything lies.
+        uri: the document.
+        corpora: `tenant/name` of those that it is to leave; needed where several have a document with this URI: a
+            relative URI may name another file in each of them.
+        log: told what is done.
 
     Raises:
-        ForgetError: no corpus has, or had, a document with this URI.
+        ForgetError: no such corpus has, or had, a document with this URI, or several have and none is named.
     """
-    found = _find(platform, uri)
+    found = {f"{tenant}/{corpus}": (tenant, corpus, doc_id) for tenant, corpus, doc_id in _find(platform, uri)}
     if not found:
         raise ForgetError(
             f"no document has the URI '{uri}'; `llm-assets status --json` and the documents table list them"
         )
-    return [_forget(platform, *key, uri=uri, log=log) for key in found]
+    if unknown := sorted(set(corpora) - set(found)):
+        raise ForgetError(f"'{uri}' is no document of {', '.join(unknown)}; it is in: {', '.join(found)}")
+    if len(found) > 1 and not corpora:
+        raise ForgetError(
+            f"several corpora have a document '{uri}', each perhaps another file: {', '.join(found)}; "
+            "name those that it is to leave with --corpus"
+        )
+    return [_forget(platform, *found[corpus], uri=uri, log=log) for corpus in corpora or found]
 
 
 def _find(platform: Platform, uri: str) -> list[tuple[str, str, str]]:
@@ -98,10 +114,10 @@ def _from_index(platform: Platform, tenant: str, corpus: str, doc_id: str) -> in
             own = {key for key, owner in index.documents(snapshot).items() if owner == doc_id}
             ids |= own
             removed += len(own)
-        if ids:
-            replaced = index.forget(collection, ids, snapshots)
-            serving.replace(state, tenant, corpus, dict(replaced))
-            snapshots = [replaced.get(snapshot, snapshot) for snapshot in snapshots]
+        # Also without ids: files may still hold what left every kept state before.
+        replaced = index.forget(collection, ids, snapshots)
+        serving.replace(state, tenant, corpus, replaced)
+        snapshots = [replaced.get(snapshot, snapshot) for snapshot in snapshots]
         index.tidy(collection, snapshots, purge=True)
     return removed
 

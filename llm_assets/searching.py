@@ -116,15 +116,17 @@ def _hits(
 ) -> list[Hit]:
     from resources.vector_index import dense_trust
 
+    embedder = _embedder(platform.cache, **_model(state.settings))
     languages = state.settings["languages"]
+    known = None if languages is None else frozenset(languages)
     return platform.index(tenant).search(
         state.snapshot,
         text=question,
-        vector=None if mode == "text" else _embedder(platform.cache, **_model(state.settings)).embed_query(question),
+        vector=None if mode == "text" else embedder.embed_query(question),
         mode=mode,
         k=k,
         where=where,
-        dense_trust=dense_trust(question, None if languages is None else frozenset(languages)),
+        dense_trust=dense_trust(question, known, embedder.coverage(question)),
     )
 
 

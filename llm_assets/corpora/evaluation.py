@@ -106,7 +106,7 @@ def _ask(
     vectors = dict(zip(texts, store.queries(texts), strict=True))
 
     def search(text: str) -> list[Hit]:
-        trust = dense_trust(text, store.embedder.languages)
+        trust = dense_trust(text, store.embedder.languages, store.embedder.coverage(text))
         return index.search(snapshot, text=text, vector=vectors[text], k=DEPTH, dense_trust=trust)
 
     return evaluate(search, targets)
