@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
     forget = _command(commands, "forget", _forget, "Remove a document's content everywhere, and keep it out.")
     forget.add_argument("uri", help="as `status --json` and search results show it")
+    forget.add_argument("--corpus", action="append", help="tenant/name; needed where several have this URI")
     forget.add_argument("--json", action="store_true")
 
     _command(commands, "summary", _summary, "What the demo made, and answers to its sample questions.")
@@ -132,7 +133,9 @@ def _resume(options: Any) -> None:
 def _forget(options: Any) -> None:
     from llm_assets.forgetting import forget
 
-    found = forget(Platform.open(), options.uri, log=lambda message: print(message, file=sys.stderr))
+    found = forget(
+        Platform.open(), options.uri, options.corpus or (), log=lambda message: print(message, file=sys.stderr)
+    )
     if options.json:
         print(json.dumps([asdict(entry) for entry in found], ensure_ascii=False, indent=2))
         return
@@ -151,12 +154,22 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says the thing, the place and the way out; anything else is a bug and keeps its trace."""
     from llm_assets.corpora.rollback import RollbackError
     from llm_assets.forgetting import ForgetError
+    from llm_assets.models.promotion import PromotionError
     from llm_assets.searching import SearchError
     from resources.model_sources import ModelError
     from resources.state import StateError
     from resources.vector_index import VectorIndexError
 
-    return (ConfigError, ForgetError, ModelError, RollbackError, SearchError, StateError, VectorIndexError)
+    return (
+        ConfigError,
+        ForgetError,
+        ModelError,
+        PromotionError,
+        RollbackError,
+        SearchError,
+        StateError,
+        VectorIndexError,
+    )
 
 
 if __name__ == "__main__":
