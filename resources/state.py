@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, SQLAlchemyError
 
 from resources import locks
 from resources.state_schema import SCHEMA_VERSION, metadata, schema_info
@@ -73,14 +73,27 @@ class State:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One write transaction: all of it or nothing."""
-        with self._engine.begin() as connection:
+        with self._plainly(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection to read from."""
-        with self._engine.connect().execution_options(read_only=True) as connection:
+        with self._plainly(), self._engine.connect().execution_options(read_only=True) as connection:
             yield connection
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        """The database is locked, damaged, full or gone: said in one sentence. A wrong statement stays what it is."""
+        try:
+            yield
+        except (OperationalError, DatabaseError) as error:
+            if type(error) not in (OperationalError, DatabaseError):
+                raise
+            raise StateError(
+                f"state database {self._safe_url()}: {_cause(error)}. Mend that, and run it again: "
+                "what was finished is kept"
+            ) from error
 
     def rows(self, query: sa.Executable) -> list[dict[str, Any]]:
         """All rows of a query, as dictionaries."""
