@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", description="Lower-case words joined by _.")]
 
@@ -63,12 +63,25 @@ class AcceptedValues(Test):
     values: list[str]
 
 
-class RowCount(Test):
+class Bounded(Test):
+    """A test of a number, with a least or a largest value or both."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("min, max or both are needed: without them nothing is tested")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min is {self.min:g}, above max, {self.max:g}: nothing could pass")
+        return self
+
+
+class RowCount(Bounded):
     """The table has between `min` and `max` rows."""
 
     test: Literal["row_count"]
-    min: int | None = Field(default=None, ge=0)
-    max: int | None = Field(default=None, ge=0)
 
 
 class Share(Test):
@@ -80,13 +93,11 @@ class Share(Test):
     max: float = Field(ge=0, le=1)
 
 
-class Metric(Test):
+class Metric(Bounded):
     """A measured figure lies between `min` and `max`."""
 
     test: Literal["metric"]
     metric: str
-    min: float | None = None
-    max: float | None = None
 
 
 TableTest = Annotated[NotNull | Unique | AcceptedValues | RowCount | Share, Field(discriminator="test")]

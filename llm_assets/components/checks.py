@@ -1,5 +1,7 @@
 """`tests:` in YAML become asset checks; one with `severity: error` blocks what is downstream."""
 
+import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,8 +71,9 @@ def test_names(tests: Sequence[Test]) -> list[str]:
     names: list[str] = []
     for test in tests:
         parts = [getattr(test, "test", ""), getattr(test, "column", None) or getattr(test, "metric", None)]
-        base = "_".join("".join(c if c.isalnum() else "_" for c in part) for part in parts if part)
-        names.append(base if base not in names else f"{base}_{names.count(base) + len(names)}")
+        base = "_".join(re.sub(r"[^A-Za-z0-9]", "_", part) for part in parts if part)
+        numbered = (base if number == 1 else f"{base}_{number}" for number in itertools.count(1))
+        names.append(next(name for name in numbered if name not in names))
     return names
 
 
@@ -80,17 +83,17 @@ def run_test(test: TableTest, table: Readable) -> Outcome:
         case RowCount():
             return _bounded(table.count(), test.min, test.max, "rows")
         case NotNull():
-            empty = sum(value is None or value == "" for value in table.column(test.column))
+            empty = sum(value is None or value == "" or value == [] for value in table.column(test.column))
             return Outcome(empty == 0, empty=empty)
         case Unique():
-            values = table.column(test.column)
+            values = [str(value) for value in table.column(test.column)]  # a list cannot be in a set
             return Outcome(len(set(values)) == len(values), duplicates=len(values) - len(set(values)))
         case AcceptedValues():
             bad = sorted({str(value) for value in table.column(test.column) if str(value) not in test.values})
             return Outcome(not bad, not_accepted=", ".join(bad[:SAMPLES]))
         case Share():
             values = table.column(test.column)
-            share = sum(value == test.value for value in values) / max(1, len(values))
+            share = sum(str(value) == test.value for value in values) / max(1, len(values))
             return Outcome(share <= test.max, share=round(share, 4), max=test.max)
 
 
