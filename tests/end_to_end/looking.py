@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
 QUIET = '{"loggers": {"console": {}}}'
+SHOWN_CHARS = 4000  # of a failed command's output
 VERSION_TAG = "dagster/data_version"
 CLOCKS = {"stamp", "updated_at"}  # of the file and of the run: not what was made of it
 SAME_VECTOR = 0.9999  # the embedder's numerical class: batches of another make-up round otherwise
@@ -36,7 +37,8 @@ def materialize(
 
 def succeeded(done: CompletedProcess[str]) -> CompletedProcess[str]:
     """The run, if it ended well; else its output is the failure's message."""
-    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    said = (done.stdout + done.stderr)[-SHOWN_CHARS:]
+    assert done.returncode == 0, f"exit code {done.returncode}\n{said}"
     return done
 
 
@@ -61,6 +63,20 @@ def runs_of(project: Project) -> list[dg.DagsterRun]:
     """The runs that the project's instance knows, newest first."""
     with instance_of(project) as instance:
         return list(instance.get_runs())
+
+
+def failures(project: Project) -> dict[str, str]:
+    """Asset key to what its failure said, of the newest run."""
+    with instance_of(project) as instance:
+        run = next(iter(instance.get_runs(limit=1)))
+        logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    found = {}
+    for event in (entry.get_dagster_event() for entry in logs):
+        told = event.step_failure_data
+        found[str(event.step_key).replace("__", "/")] = (
+            told.user_failure_data.description or "" if told.user_failure_data else f"NOT PLAIN: {told.error}"
+        )
+    return found
 
 
 def platform_of(project: Project, target: str = "dev") -> Platform:
