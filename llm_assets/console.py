@@ -11,16 +11,19 @@ import dagster as dg
 SHOWN_EVENTS = {"STEP_FAILURE", "RUN_FAILURE", "ASSET_MATERIALIZATION", "ASSET_OBSERVATION", "ASSET_CHECK_EVALUATION"}
 
 
+LEVELS = dg.Enum("ConsoleLevel", [dg.EnumValue(level) for level in ("DEBUG", "INFO", "WARNING", "ERROR")])
+
+
 @dg.logger(
-    {"level": dg.Field(dg.String, default_value="INFO", description="DEBUG shows every event of Dagster.")},
+    {"level": dg.Field(LEVELS, default_value="INFO", description="DEBUG shows every event of Dagster.")},
     description="Progress for people; the event log has everything.",
 )
 def console_logger(context: dg.InitLoggerContext) -> logging.Logger:
     """A logger that prints progress lines to standard error."""
-    level = str(context.logger_config["level"]).upper()
+    level = logging.getLevelNamesMapping()[context.logger_config["level"]]
     logger = logging.Logger("llm_assets", level="DEBUG")
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(lambda record: level == "DEBUG" or _wanted(record))
+    handler.addFilter(lambda record: level == logging.DEBUG or _wanted(record, level))
     handler.setFormatter(_Short("%H:%M:%S"))
     logger.addHandler(handler)
     return logger
@@ -68,8 +71,10 @@ def _figures(metadata: Mapping[str, dg.MetadataValue]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in found.items() if isinstance(value, int | float))
 
 
-def _wanted(record: logging.LogRecord) -> bool:
+def _wanted(record: logging.LogRecord, level: int) -> bool:
     event = (getattr(record, "dagster_meta", None) or {}).get("dagster_event")
     if event is None:
-        return record.levelno >= logging.INFO
-    return event.event_type_value in SHOWN_EVENTS or record.levelno >= logging.ERROR
+        return record.levelno >= level
+    # Dagster logs its events as DEBUG.
+    progress = level <= logging.INFO and event.event_type_value in SHOWN_EVENTS
+    return progress or record.levelno >= logging.ERROR
