@@ -129,7 +129,11 @@ def _module_paths(source: ModelSource) -> list[str]:
 
 
 def _entries(source: ModelSource) -> list[dict]:
-    return list(_json(source, source.path / "modules.json") or [])
+    entries = list(_json(source, source.path / "modules.json") or [])
+    for path in (Path(entry.get("path", "")) for entry in entries):
+        if path.is_absolute() or ".." in path.parts:
+            raise ModelError(source.reference, f"modules.json leaves the model's folder: {path}. Don't trust it.")
+    return entries
 
 
 def _pooling(source: ModelSource, folder: Path) -> tuple[str, ...]:

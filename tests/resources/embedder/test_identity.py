@@ -86,6 +86,16 @@ def test_a_model_that_asks_for_code_of_its_own_is_refused(copy: Path, replace: R
         open_embedder(f"path:{copy}", cache_dir=tmp_path)
 
 
+@pytest.mark.parametrize("path", ["../elsewhere", "/etc"])
+def test_a_model_that_reaches_out_of_its_folder_is_refused(
+    path: str, copy: Path, replace: Replace, tmp_path: Path
+) -> None:
+    modules = [{"idx": 0, "name": "0", "path": path, "type": "sentence_transformers.models.Transformer"}]
+    replace("modules.json", json.dumps(modules))
+    with pytest.raises(ModelError, match="leaves the model's folder"):
+        open_embedder(f"path:{copy}", cache_dir=tmp_path)
+
+
 def test_a_language_model_is_no_embedder(tmp_path: Path) -> None:
     pytest.importorskip("gguf")
     file = tmp_path / "model.gguf"
