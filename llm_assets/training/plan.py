@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 GROUPED_BATCHES = 8  # batches that are sorted by length together: little padding, and still a random order
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,22 +38,25 @@ def plan_steps(lengths: Sequence[int], *, batch: int, epochs: float, max_steps: 
     """
     steps = max(1, math.ceil(len(lengths) * epochs / batch))
     steps = min(steps, max_steps or steps)
-    order: list[int] = []
+    stream: list[int] = []
     epoch = 0
-    while len(order) < steps * batch:
-        order += _epoch(lengths, batch, random.Random(f"{seed}/{epoch}"))  # noqa: S311  (not for secrets)
+    while len(stream) < steps * batch:
+        stream += _shuffled(range(len(lengths)), f"epoch/{seed}/{epoch}")
         epoch += 1
-    return Plan(tuple(order[: steps * batch]), steps)
+    return Plan(tuple(_grouped(stream[: steps * batch], lengths, batch, seed)), steps)
 
 
-def _epoch(lengths: Sequence[int], batch: int, chance: random.Random) -> list[int]:
-    shuffled = list(range(len(lengths)))
-    chance.shuffle(shuffled)
+def _grouped(stream: list[int], lengths: Sequence[int], batch: int, seed: int) -> list[int]:
+    """Within each stretch of some batches: like lengths into one batch, and the batches in any order."""
     order: list[int] = []
-    for start in range(0, len(shuffled), batch * GROUPED_BATCHES):
-        group = sorted(shuffled[start : start + batch * GROUPED_BATCHES], key=lambda i: (lengths[i], i))
-        batches = [group[i : i + batch] for i in range(0, len(group), batch)]
-        last = [batches.pop()] if len(batches[-1]) < batch else []
-        chance.shuffle(batches)
-        order += [i for members in [*batches, *last] for i in members]
+    for start in range(0, len(stream), batch * GROUPED_BATCHES):
+        stretch = sorted(stream[start : start + batch * GROUPED_BATCHES], key=lambda i: (lengths[i], i))
+        batches = [stretch[i : i + batch] for i in range(0, len(stretch), batch)]
+        order += [i for members in _shuffled(batches, f"batches/{seed}/{start}") for i in members]
     return order
+
+
+def _shuffled(items: Iterable[T], seed: str) -> list[T]:
+    shuffled = list(items)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311  (not for secrets)
+    return shuffled

@@ -1,5 +1,5 @@
-"""Fixtures of the model side."""
+"""Fixtures with the real small model."""
 
-from tests.models.real_model import smollm2, with_model
+from tests.models.real_model import smollm2, tuned, with_model
 
-__all__ = ["smollm2", "with_model"]
+__all__ = ["smollm2", "tuned", "with_model"]

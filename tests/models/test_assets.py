@@ -52,7 +52,7 @@ def versions(instance: dg.DagsterInstance, spec: FineTuneSpec) -> list[str]:
 
 
 def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: Path, with_model: Platform) -> None:
-    spec = tiny_fine_tune(tmp_path)
+    spec = tiny_fine_tune(tmp_path, max_steps=4)
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         first = materialise(spec, with_model, instance)
         before = versions(instance, spec)

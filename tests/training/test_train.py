@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,19 @@ from llm_assets.models import fine_tune
 from llm_assets.models.children import TrainingError
 from llm_assets.models.fine_tune import Run, open_run, train
 from llm_assets.models.settings import FineTuneSpec
-from llm_assets.models.training_set import build_training_set
 from llm_assets.training.checkpoints import file_digest, latest_whole
+from llm_assets.training.jobs import TrainJob, read_rows, write_rows
+from llm_assets.training.reporting import METRICS, Reporter
+from llm_assets.training.train import train as train_here
 from resources.platform import Platform
 from resources.process_supervisor import descendants
-from tests.models.real_model import tiny_fine_tune
+from tests.models.real_model import Tuned, rows_of, tiny_fine_tune
 
 DEADLINE_SECONDS = 120
 
 
 class Interrupt(Exception):
     """Ends the wait for a training, as cancelling a run does."""
-
-
-def rows_of(spec: FineTuneSpec) -> list[dict[str, str]]:
-    return list(build_training_set(spec, lambda: ([], "")).rows)
 
 
 def weights(run: Run) -> str:
@@ -57,33 +56,22 @@ def kill_everything() -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_a_killed_training_goes_on_and_ends_equal(tmp_path: Path, with_model: Platform) -> None:
-    spec = tiny_fine_tune(tmp_path, max_steps=6)
-    rows = rows_of(spec)
-    undisturbed = open_run(with_model, spec, rows)
-    assert train(undisturbed, spec, rows)
-    expected, curve = weights(undisturbed), [row["loss"] for row in undisturbed.figures]
-    undisturbed.path.rename(tmp_path / "undisturbed")
-
+def test_a_killed_training_goes_on_and_ends_equal(tuned: Tuned, tmp_path: Path, with_model: Platform) -> None:
+    spec, rows = tuned.spec, tuned.rows
     run = open_run(with_model, spec, rows)
-    assert run.path == undisturbed.path
+    assert run.path.name == tuned.run.path.name
     checkpoints = run.path / "checkpoints"
     with pytest.raises(TrainingError, match="was killed"):
         train(run, spec, rows, each=when(lambda: latest_whole(checkpoints), kill_everything))
     assert not run.finished
-    resumed_from = latest_whole(checkpoints)
-    assert resumed_from is not None
+    assert latest_whole(checkpoints) is not None
 
     assert train(run, spec, rows)
-    assert weights(run) == expected
-    assert [row["loss"] for row in run.figures] == curve
     assert run.finished
-    assert sorted(path.name for path in run.path.iterdir()) == [
-        "adapter",
-        "job.json",
-        "metrics.jsonl",
-        "training.json",
-    ]
+    assert weights(run) == weights(tuned.run)
+    assert run.version == tuned.run.version
+    assert [row["loss"] for row in run.figures] == [row["loss"] for row in tuned.run.figures]
+    assert {path.name for path in run.path.iterdir()} == {"adapter", "job.json", "metrics.jsonl", "training.json"}
     assert not train(run, spec, rows), "a finished run is left as it is"
 
 
@@ -108,15 +96,13 @@ def test_only_what_decides_the_result_names_the_run(tmp_path: Path, with_model: 
     assert len({key(), key(seed=1), key(learning_rate=1e-4), key(batch=8)}) == 4
 
 
-def test_micro_batches_give_the_same_loss(tmp_path: Path, with_model: Platform) -> None:
-    losses = []
-    for micro_batch in (4, 2):
-        spec = tiny_fine_tune(tmp_path, max_steps=2, micro_batch=micro_batch)
-        run = open_run(with_model, spec, rows_of(spec))
-        train(run, spec, rows_of(spec))
-        losses.append([row["loss"] for row in run.figures])
-        run.path.rename(tmp_path / f"micro-{micro_batch}")
-    assert losses[0] == pytest.approx(losses[1], rel=0.01)
+def test_micro_batches_learn_the_same(tuned: Tuned, tmp_path: Path) -> None:
+    job = TrainJob.read(tuned.run.path / "job.json")
+    write_rows(tmp_path / "data.jsonl", [row for row in tuned.rows if row["split"] == "train"])
+    halved = replace(job, data=str(tmp_path / "data.jsonl"), settings=job.settings | {"micro_batch": 2})
+    train_here(halved, tmp_path, Reporter(tmp_path / METRICS, None))
+    losses = [row["loss"] for row in read_rows(tmp_path / METRICS)]
+    assert losses == pytest.approx([row["loss"] for row in tuned.run.figures], rel=0.02)
 
 
 def test_a_broken_model_is_named_and_nothing_counts_as_trained(tmp_path: Path, with_model: Platform) -> None:
