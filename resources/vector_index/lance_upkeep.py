@@ -30,9 +30,10 @@ def rewrite(table: Table, source: Table, without: Collection[str]) -> None:
 
 
 def _without(source: Table, ids: Collection[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    stays = ~pc.field("chunk_id").isin(sorted(ids))
+    stays = ~pc.field("chunk_id").isin(pa.array(sorted(ids), pa.string()))  # typed: there may be none
     for batch in source.search().limit(None).to_batches(BATCH_ROWS):
         yield batch.filter(stays).cast(source.schema)
 
