@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+FULL_DISK = ("No space left on device", "database or disk is full", "Disk quota exceeded")
 TABLE_ROWS = 200  # rows of a table in metadata; more makes the page slow
 
 
@@ -48,15 +49,26 @@ def clear_failures(subject: str) -> Iterator[None]:
 
     try:
         yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    except Exception as error:
+        if _disk_is_full(error):
             raise dg.Failure(
                 f"{subject}: the disk is full. What was finished is kept; make room and run it again.",
                 allow_retries=False,
             ) from error
+        if isinstance(error, (ConfigError, StateError, *_named_errors())):
+            raise dg.Failure(f"{subject}: {error}", allow_retries=False) from error
         raise
-    except (ConfigError, StateError, *_named_errors()) as error:
-        raise dg.Failure(f"{subject}: {error}", allow_retries=False) from error
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Python says it by number; Lance, SQLite and child processes say it in words."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        if any(words in str(error) for words in FULL_DISK):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _named_errors() -> tuple[type[Exception], ...]:
