@@ -76,6 +76,7 @@ def _named_errors() -> tuple[type[Exception], ...]:
     from llm_assets.corpora.documents import EmptySourceError
     from llm_assets.corpora.evaluation import NothingServedError
     from llm_assets.corpora.retrieval import EvaluationSetError
+    from llm_assets.corpora.vector_index import NotEmbeddedError
     from resources.embedder.process import EmbeddingError
     from resources.model_sources import ModelError
     from resources.sources import SourceError
@@ -86,6 +87,7 @@ def _named_errors() -> tuple[type[Exception], ...]:
         EmptySourceError,
         EvaluationSetError,
         ModelError,
+        NotEmbeddedError,
         NothingServedError,
         SourceError,
         VectorIndexError,

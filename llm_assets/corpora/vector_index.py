@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 BATCH_ROWS = 500
 SCAN_ABOVE = 5_000  # more changed chunks than this are read in one scan instead of by id
 
+
 Log = Callable[[str], None]
 Evaluate = Callable[[Snapshot, str], dict[str, float]]
+
+
+class NotEmbeddedError(RuntimeError):
+    """Passages have no vector yet."""
 
 
 @dataclass
@@ -78,6 +83,9 @@ def build(
         evaluate: measures a candidate, given with the digest of its content; None where there are no questions.
         gate: what is wrong with these metrics, in plain words.
         log: told of progress.
+
+    Raises:
+        NotEmbeddedError: the embeddings are behind the chunks; what is served stays.
     """
     index, state = platform.index(spec.tenant), platform.state
     collection = collection_name(spec, chunker, store.embedder.fingerprint)
@@ -165,6 +173,10 @@ def _with_vectors(
     for table in tables:
         keys = table["text_digest"].to_pylist()
         vectors = store.get(keys)
+        if lacking := set(keys) - vectors.keys():
+            raise NotEmbeddedError(
+                f"{len(lacking)} passages have no vector yet: materialise the embeddings, then the vector_index"
+            )
         flat = np.concatenate([vectors[key] for key in keys]) if keys else np.empty(0, np.float32)
         column = pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), store.embedder.dimension)
         yield from table.append_column("vector", column).combine_chunks().to_batches()
