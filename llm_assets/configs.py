@@ -22,9 +22,7 @@ S = TypeVar("S", bound=Settings)
 Fail = Callable[[tuple[str | int, ...], str], ConfigError]
 
 
-def read_settings(
-    model: type[S], attributes: Any, positions: SourcePositionTree
-) -> tuple[S, str, Path, Fail]:
+def read_settings(model: type[S], attributes: Any, positions: SourcePositionTree) -> tuple[S, str, Path, Fail]:
     """Render the templates of a component's attributes and check them.
 
     Args:

@@ -57,5 +57,5 @@ def test_debug_shows_every_event(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_level_that_does_not_exist_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(dg.DagsterInvalidConfigError, match="level.*LOUD"):
+    with pytest.raises(dg.DagsterInvalidConfigError, match=r"level.*LOUD"):
         printed(capfd, documents, level="LOUD")
