@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import sqlalchemy as sa
-
 from resources.digests import digest
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 POLL_SECONDS = 0.1
 NAME_CHARS = 200  # file systems take 255 bytes, and an escaped Japanese character has nine
@@ -33,6 +35,8 @@ def advisory_lock(
     engine: sa.Engine, name: str, on_wait: Callable[[str], None] | None, timeout: float | None
 ) -> Iterator[None]:
     """A PostgreSQL advisory lock; the server drops it with its holder's connection."""
+    import sqlalchemy as sa
+
     key = int(digest(name)[:15], 16)  # 60 bits: fits PostgreSQL's signed 64
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _poll(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from resources.platform import Platform
     from resources.tables import Table
 
-BATCH_TEXTS = 512  # texts of one transaction; the embedder sorts them by length
+BATCH_TEXTS = 1024  # texts of one transaction; the embedder sorts them by length
 FEW = 500  # so few texts are looked up one by one instead of scanning the table
 
 Log = Callable[[str], None]
