@@ -116,7 +116,7 @@ def _from_index(platform: Platform, tenant: str, corpus: str, doc_id: str) -> in
             removed += len(own)
         # Also without ids: files may still hold what left every kept state before.
         replaced = index.forget(collection, ids, snapshots)
-        serving.replace(state, tenant, corpus, replaced)
+        serving.replace(state, tenant, corpus, replaced, {new: index.count(new) for new in replaced.values()})
         snapshots = [replaced.get(snapshot, snapshot) for snapshot in snapshots]
         index.tidy(collection, snapshots, purge=True)
     return removed

@@ -93,15 +93,32 @@ def serve(
             state.put_in(connection, schema.pins, [_pin_row(tenant, "index", corpus)])
 
 
-def replace(state: State, tenant: str, corpus: str, replaced: Mapping[Snapshot, Snapshot]) -> None:
-    """Let every pointer name the replacement of its snapshot, in one transaction."""
+def replace(
+    state: State, tenant: str, corpus: str, replaced: Mapping[Snapshot, Snapshot], rows: Mapping[Snapshot, int]
+) -> None:
+    """Let every pointer name the replacement of its snapshot, in one transaction.
+
+    Args:
+        state: the state database.
+        tenant, corpus: whose index.
+        replaced: old snapshot to new.
+        rows: chunks in each new snapshot.
+    """
     table = schema.served
     with state.write() as connection:
         for old, new in replaced.items():
             own = (table.c.tenant == tenant, table.c.corpus == corpus, table.c.collection == old.collection)
             # The content is no longer what the tables held then: the next build compares row by row.
-            values = {"version": new.version, "content": digest(table.name, new.collection, str(new.version))}
+            values = {"version": new.version, "rows": rows[new]}
+            values["content"] = digest(table.name, new.collection, str(new.version))
             connection.execute(table.update().where(*own, table.c.version == old.version).values(**values))
+
+
+def confirm(state: State, seq: int, content: str, settings: dict[str, Any]) -> None:
+    """What is served holds this content already: the pointer stays, and no second state is kept for rollback."""
+    table = schema.served
+    with state.write() as connection:
+        connection.execute(table.update().where(table.c.seq == seq).values(content=content, settings=settings))
 
 
 def retire(state: State, seqs: list[int]) -> None:

@@ -92,7 +92,8 @@ def build(
     content = digest(collection, chunks_version(state, spec.tenant, spec.name))
     now = serving.served(state, spec.tenant, spec.name)
     pinned = serving.is_pinned(state, spec.tenant, "index", spec.name)
-    if now and now.content == content and index.latest(collection) is not None:
+    settings = search_settings(spec, store)
+    if now and (now.content, now.settings) == (content, settings) and index.latest(collection) is not None:
         return BuildReport(now.snapshot, content, served=now, pinned=pinned)
     index.create(collection, IndexSpec(store.embedder.dimension))
     chunks = chunks_table(platform, spec.tenant, spec.name)
@@ -103,8 +104,10 @@ def build(
     if not report.problems and evaluate:
         report.metrics = evaluate(report.snapshot, content)
         report.problems = gate(report.metrics)
-    if not report.problems and not pinned:
-        _serve(platform, spec, store, report)
+    if not report.problems and now and now.snapshot == report.snapshot:
+        serving.confirm(state, now.seq, content, settings)
+    elif not report.problems and not pinned:
+        _serve(platform, spec, settings, report)
     report.served = serving.served(state, spec.tenant, spec.name)
     _retain(index, platform, spec, report)
     return report
@@ -184,7 +187,7 @@ def _with_vectors(
         log(f"{done} of {total} chunks written to the index")
 
 
-def _serve(platform: Platform, spec: CorpusSpec, store: EmbeddingStore, report: BuildReport) -> None:
+def _serve(platform: Platform, spec: CorpusSpec, settings: dict[str, Any], report: BuildReport) -> None:
     assert report.verification is not None  # noqa: S101 - `build` verifies before it serves
     serving.serve(
         platform.state,
@@ -193,7 +196,7 @@ def _serve(platform: Platform, spec: CorpusSpec, store: EmbeddingStore, report: 
         report.snapshot,
         content=report.content,
         rows=report.verification.count,
-        settings=search_settings(spec, store),
+        settings=settings,
     )
 
 

@@ -95,8 +95,9 @@ def test_replaced_snapshots_are_named_by_every_pointer_of_that_corpus_alone(stat
     serve(state, 1, tenant="beta")
     old = [Snapshot("handbook_1", version) for version in (1, 2)]
     new = [Snapshot("handbook_1", version) for version in (3, 4)]
-    serving.replace(state, "acme", "handbook", dict(zip(old, new, strict=True)))
+    serving.replace(state, "acme", "handbook", dict(zip(old, new, strict=True)), dict.fromkeys(new, 9))
     assert versions(state) == [4, 3]
+    assert {entry.rows for entry in serving.history(state, "acme", "handbook")} == {9}
     assert versions(state, "beta") == [1]
     served = serving.served(state, "acme", "handbook")
     assert served is not None
