@@ -6,7 +6,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from subprocess import PIPE, STDOUT, CompletedProcess, Popen
+from typing import Any
 
 import dagster as dg
 
@@ -16,9 +17,6 @@ from llm_assets.corpora.documents import DOCUMENT_COLUMNS, known_documents
 from resources.platform import Platform
 from resources.profile import Profile
 from tests.conftest import Project
-
-if TYPE_CHECKING:
-    from subprocess import CompletedProcess
 
 QUIET = '{"loggers": {"console": {}}}'
 SHOWN_CHARS = 4000  # of a failed command's output
@@ -33,6 +31,12 @@ def materialize(
     """`dagster asset materialize` with the short console output."""
     command = ("dagster", "asset", "materialize", "-m", "llm_assets.definitions", "--select", selection)
     return project.run(*command, "--config-json", QUIET, **options)
+
+
+def start(project: Project, selection: str, env: dict[str, str] | None = None) -> Popen[str]:
+    """`materialize`, started and not waited for; its output comes through one pipe."""
+    command = ("dagster", "asset", "materialize", "-m", "llm_assets.definitions", "--select", selection)
+    return project.start(*command, "--config-json", QUIET, env=env, stdout=PIPE, stderr=STDOUT)
 
 
 def succeeded(done: CompletedProcess[str]) -> CompletedProcess[str]:

@@ -14,7 +14,7 @@ from tests.conftest import Project
 from tests.corpora.parsing import samples
 from tests.corpora.parsing.test_bad_documents import encrypted_docx, encrypted_pdf, zip_bomb
 from tests.end_to_end.documents import corpus_yaml, sentence, write_documents
-from tests.end_to_end.looking import assert_whole, contents, failures, platform_of, succeeded
+from tests.end_to_end.looking import assert_whole, contents, failures, materialize, platform_of, succeeded
 
 COUNT = 4
 INGEST = ("dagster", "job", "execute", "-m", "llm_assets.definitions", "-j", "ingest")
@@ -106,7 +106,7 @@ def test_bad_files_are_quarantined_and_the_others_are_served(project_of_all: Pro
         ("unreadable/documents", ("private", "Permission denied")),
         ("no_model/chunks", ("no-such-embedder",)),
         ("no_questions/vector_index", ("questions",)),
-        ("broken_questions/vector_index", ("queries.jsonl", "line 1")),
+        ("broken_questions/vector_index", ("queries.jsonl:1",)),
     ],
 )
 def test_what_is_wrong_is_named_without_a_trace(first: dict[str, str], asset: str, words: tuple[str, ...]) -> None:
@@ -140,9 +140,18 @@ def test_an_index_that_answers_badly_is_not_served_and_the_previous_one_stays(
 
 
 def test_an_index_that_passes_again_is_served(project_of_all: Project, second: dict[str, str]) -> None:
-    """Last of this module: the answer is put back."""
+    """After the tests above: the answer is put back."""
     configs = project_of_all.root / "dbt_like_configs" / "acme"
     (configs / "gated" / "documents" / "00.md").write_text(f"# Back\n\n{sentence(0)} It is back.\n")
-    gated = ("dagster", "asset", "materialize", "-m", "llm_assets.definitions", "--select", 'key:"acme/gated/*"')
-    succeeded(project_of_all.run(*gated))
+    succeeded(materialize(project_of_all, 'key:"acme/gated/*"'))
     assert_whole(platform_of(project_of_all), corpus="gated")
+
+
+def test_an_index_that_is_built_before_its_embeddings_says_so(module_project: Project) -> None:
+    folder = module_project.write("hasty/handbook/defs.yaml", corpus_yaml()).parent
+    write_documents(folder / "documents", 1)
+    stages = " or ".join(f'key:"hasty/handbook/{stage}"' for stage in ("documents", "chunks", "vector_index"))
+    assert materialize(module_project, stages).returncode == 1
+    told = failures(module_project)
+    assert "materialise the embeddings" in told["hasty/handbook/vector_index"]
+    assert serving.served(platform_of(module_project).state, "hasty", "handbook") is None

