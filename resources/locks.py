@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -36,6 +36,7 @@ def advisory_lock(
 ) -> Iterator[None]:
     """A PostgreSQL advisory lock; the server drops it with its holder's connection."""
     import sqlalchemy as sa
+    from sqlalchemy.exc import SQLAlchemyError
 
     key = int(digest(name)[:15], 16)  # 60 bits: fits PostgreSQL's signed 64
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -48,7 +49,9 @@ def advisory_lock(
         try:
             yield
         finally:
-            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+            # A connection that broke took the lock with it; that must not hide how the body ended.
+            with suppress(SQLAlchemyError):
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
 
 
 def _file_name(name: str) -> str:

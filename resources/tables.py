@@ -81,7 +81,8 @@ class Tables:
 
     def lock(self, name: str) -> Any:
         """The lock of the writers of table `name`."""
-        return self._state.lock(f"table/{self.root}/{name}")
+        # Without what lies above: hosts that share the state database may mount the folder elsewhere.
+        return self._state.lock("/".join(["table", *Path(self.root).parts[-3:], name]))
 
 
 class Table:
