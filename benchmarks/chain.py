@@ -13,7 +13,11 @@ from llm_assets.corpora.settings import CorpusSettings, CorpusSpec
 from resources.platform import Platform
 from resources.profile import Profile
 
-WORDS = ["supplier", "buyer", "delivery", "notice", "payment", "invoice", "warranty", "liability", "term", "clause", "party", "agreement", "service", "fee", "premises", "tenant", "landlord", "deposit", "interest", "default", "remedy", "breach", "damages", "audit", "data", "privacy", "employee", "policy", "approval", "manager", "schedule", "annex", "price", "quality", "inspection", "acceptance", "goods", "order", "shipment", "insurance", "risk"]
+WORDS = """
+supplier buyer delivery notice payment invoice warranty liability term clause party agreement service fee
+premises tenant landlord deposit interest default remedy breach damages audit data privacy employee policy
+approval manager schedule annex price quality inspection acceptance goods order shipment insurance risk
+""".split()  # noqa: SIM905 - a list of so many literals is no easier to read
 
 
 def make_platform(folder: Path, workers: int | None = None) -> Platform:

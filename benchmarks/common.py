@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ def paired(a: Callable[[], object], b: Callable[[], object], repeats: int) -> tu
     return times_a, times_b
 
 
-def report(name: str, value: float, unit: str, goal: str, holds: bool, details: dict[str, object]) -> None:
+def report(name: str, value: float, unit: str, goal: str, holds: bool, details: Mapping[str, object]) -> None:
     """Print the closing line: one JSON object."""
     line = {"name": name, "value": value, "unit": unit, "goal": goal, "holds": holds, "details": details}
     print(json.dumps(line, ensure_ascii=False))

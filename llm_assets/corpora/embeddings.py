@@ -18,9 +18,9 @@ from resources.digests import digest
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from resources.embedder import Embedder, EmbedderProcess
 
     from llm_assets.corpora.settings import CorpusSpec
+    from resources.embedder import Embedder, EmbedderProcess
     from resources.platform import Platform
     from resources.tables import Table
 
