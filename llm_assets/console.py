@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -53,16 +54,26 @@ def _asset_of(event: dg.DagsterEvent | None) -> str | None:
 
 
 def _told(event: dg.DagsterEvent) -> str | None:
-    """A materialisation with its figures, a check with its result; None: the event's own message will do."""
+    """A materialisation with its figures, a check with its result, a failure with its reason; None: as it is."""
     if event.event_type_value == "ASSET_CHECK_EVALUATION":
         check = event.asset_check_evaluation_data
         told = f": {check.description}" if check.description else ""
         return f"check {check.check_name} {'passed' if check.passed else f'FAILED ({check.severity.value})'}{told}"
+    if event.event_type_value == "STEP_FAILURE":
+        return f"failed: {_reason(event.step_failure_data)}"
     if event.event_type_value in {"ASSET_MATERIALIZATION", "ASSET_OBSERVATION"}:
         data = event.event_specific_data
         found = getattr(data, "materialization", None) or getattr(data, "asset_observation", None)
         return f"done: {_figures(found.metadata if found else {})}"
     return None
+
+
+def _reason(failure: Any) -> str:
+    """What a plain failure says; of an unexpected one, all that is known."""
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    return (error.cause or error).to_string().strip() if error else "no reason is known"
 
 
 def _figures(metadata: Mapping[str, dg.MetadataValue]) -> str:
