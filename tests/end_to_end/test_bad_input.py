@@ -14,10 +14,10 @@ from tests.conftest import Project
 from tests.corpora.parsing import samples
 from tests.corpora.parsing.test_bad_documents import encrypted_docx, encrypted_pdf, zip_bomb
 from tests.end_to_end.documents import corpus_yaml, sentence, write_documents
-from tests.end_to_end.looking import assert_whole, contents, failures, materialize, platform_of, succeeded
+from tests.end_to_end.looking import QUIET, assert_whole, contents, failures, materialize, platform_of, succeeded
 
 COUNT = 4
-INGEST = ("dagster", "job", "execute", "-m", "llm_assets.definitions", "-j", "ingest")
+INGEST = ("dagster", "job", "execute", "-m", "llm_assets.definitions", "-j", "ingest", "--config-json", QUIET)
 AS_A_USER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")  # root, but permissions hold
 BAD_FILES = {
     "corrupt.docx": (samples.docx()[:2000], "corrupt"),
@@ -71,7 +71,9 @@ def first(project_of_all: Project) -> dict[str, str]:
     """What failed in the first run."""
     done = project_of_all.run(*AS_A_USER, *INGEST)
     assert done.returncode == 1
-    return failures(project_of_all)
+    told = failures(project_of_all)
+    assert [text for text in told.values() if text not in done.stderr] == [], "the console does not say why"
+    return told
 
 
 @pytest.fixture(scope="module")

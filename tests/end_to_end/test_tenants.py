@@ -78,11 +78,12 @@ def test_nothing_of_one_tenant_lies_in_the_folder_of_another(built: Project) -> 
 def test_keys_groups_and_tags_are_apart(built: Project) -> None:
     done = succeeded(built.run("dg", "list", "defs", "--json"))
     assets = json.loads(done.stdout)["assets"]
-    groups = {tenant: {asset["group"] for asset in assets if asset["key"].startswith(tenant)} for tenant in SECRETS}
-    assert groups == {tenant: {f"{tenant}_handbook"} for tenant in SECRETS}
+    assert {asset["asset_key_parts"][0] for asset in assets} == set(SECRETS)
     for asset in assets:
-        tags = {str(tag).strip('"').replace('": "', "=").replace('"="', "=") for tag in asset["tags"]}
-        assert f"tenant={asset['key'].partition('/')[0]}" in tags
+        tenant, corpus, stage = asset["asset_key_parts"]
+        assert asset["group_name"] == f"{tenant}_handbook"
+        tags = {tag["key"]: tag["value"] for tag in asset["tags"]}
+        assert tags == {"tenant": tenant, "corpus": corpus, "stage": stage}
 
 
 def test_what_one_tenant_does_leaves_the_other_as_it_is(built: Project) -> None:

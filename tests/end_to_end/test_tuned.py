@@ -24,7 +24,7 @@ from tests.models.real_model import example_rows
 COUNT = 8
 STEPS = 4
 SECRET = "The heliograph of Quillon answered only to Madame Oberwasser in 1887."
-URI = "documents/secret.md"
+URI = "documents/letters/secret.md"
 MODEL = 'key:"acme/places/*" and not kind:"file"'
 GATE = {"metric": "loss"}
 IMPOSSIBLE = {"metric": "loss", "at_most": 0.0001}
@@ -57,7 +57,7 @@ def built(module_project: Project, smollm2: LanguageModel) -> Project:
     project = module_project
     assert smollm2.path.is_relative_to((project.root / ".state/dev/cache").resolve())
     folder = project.write("acme/handbook/defs.yaml", corpus_yaml()).parent
-    write_documents(folder / "documents", COUNT)
+    write_documents(folder / "documents" / "rules", COUNT)
     project.write(f"acme/handbook/{URI}", f"# Secret\n\n{SECRET}\n")
     project.write("acme/places/examples.jsonl", "".join(json.dumps(row) + "\n" for row in example_rows()))
     write_fine_tune(project)
