@@ -17,9 +17,9 @@ def foreign_instance(home: str | None, folder: Path) -> str | None:
         folder: the working directory: paths in dagster.yaml start there.
     """
     if not home:
-        return (
-            f"DAGSTER_HOME is not set: runs are not kept, and the UI will not show them. export DAGSTER_HOME={ROOT}"
-        )
+        if folder.resolve() == ROOT:
+            return None  # Dagster then reads the dagster.yaml of the working directory: the project's own
+        return f"DAGSTER_HOME is not set: runs are not kept, the UI will not show them. export DAGSTER_HOME={ROOT}"
     if Path(home).resolve() != ROOT:
         return f"DAGSTER_HOME is {home}: {ROOT / 'dagster.yaml'} is not used. export DAGSTER_HOME={ROOT}"
     if folder.resolve() != ROOT:

@@ -10,12 +10,13 @@ from resources.profile import ROOT
 
 def test_the_projects_own_instance_needs_no_word() -> None:
     assert foreign_instance(str(ROOT), ROOT) is None
+    assert foreign_instance(None, ROOT) is None
 
 
 @pytest.mark.parametrize(
     ("home", "folder", "told"),
     [
-        (None, ROOT, "DAGSTER_HOME is not set"),
+        (None, Path("/"), "DAGSTER_HOME is not set"),
         ("/elsewhere", ROOT, "dagster.yaml is not used"),
         (str(ROOT), Path("/"), "the working directory is not the project"),
     ],
