@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from subprocess import PIPE, STDOUT, CompletedProcess, Popen
 from typing import Any
@@ -14,6 +15,7 @@ import dagster as dg
 from llm_assets.corpora import serving
 from llm_assets.corpora.chunks import CHUNK_COLUMNS, known_chunks
 from llm_assets.corpora.documents import DOCUMENT_COLUMNS, known_documents
+from llm_assets.status import corpus_status
 from resources.platform import Platform
 from resources.profile import Profile
 from tests.conftest import Project
@@ -21,7 +23,7 @@ from tests.conftest import Project
 QUIET = '{"loggers": {"console": {}}}'
 SHOWN_CHARS = 4000  # of a failed command's output
 VERSION_TAG = "dagster/data_version"
-CLOCKS = {"stamp", "updated_at"}  # of the file and of the run: not what was made of it
+CLOCKS = {"stamp", "updated_at", "served_at"}  # of the file and of the run: not what was made of it
 SAME_VECTOR = 0.9999  # the embedder's numerical class: batches of another make-up round otherwise
 
 
@@ -100,6 +102,7 @@ def contents(platform: Platform, tenant: str = "acme", corpus: str = "handbook")
         "embedded": sorted(vectors(platform, tenant)),
         "served": (served.content, served.rows, served.snapshot.collection) if served else None,
         "index": index.row_digests(served.snapshot) if served else {},
+        "status": _without_clocks(asdict(corpus_status(platform, tenant, corpus))),
     }
 
 
@@ -153,7 +156,11 @@ def _rows(table: Any, columns: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def _known(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {key: {name: row[name] for name in row if name not in CLOCKS} for key, row in rows.items()}
+    return {key: _without_clocks(row) for key, row in rows.items()}
+
+
+def _without_clocks(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in CLOCKS}
 
 
 def _cosine(left: list[float], right: list[float]) -> float:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llm_assets.corpora import serving
+from llm_assets.corpora import chunks, documents, serving, vector_index
+from llm_assets.corpora.opening import open_chunker, open_source, open_store, parse_options
+from llm_assets.corpora.settings import CorpusSpec
+from resources.platform import Platform
 from tests.conftest import Project
 from tests.corpora.parsing import samples
 from tests.corpora.parsing.test_bad_documents import encrypted_docx, encrypted_pdf, zip_bomb
 from tests.end_to_end.documents import corpus_yaml, sentence, write_documents
-from tests.end_to_end.looking import QUIET, assert_whole, contents, failures, materialize, platform_of, succeeded
+from tests.end_to_end.looking import assert_whole, contents, failures, materialize, platform_of, succeeded
 
 COUNT = 4
-INGEST = ("dagster", "job", "execute", "-m", "llm_assets.definitions", "-j", "ingest", "--config-json", QUIET)
+INGEST = ("dagster", "job", "execute", "-m", "llm_assets.definitions", "-j", "ingest")
 AS_A_USER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")  # root, but permissions hold
 BAD_FILES = {
     "corrupt.docx": (samples.docx()[:2000], "corrupt"),
@@ -149,11 +153,16 @@ def test_an_index_that_passes_again_is_served(project_of_all: Project, second: d
     assert_whole(platform_of(project_of_all), corpus="gated")
 
 
-def test_an_index_that_is_built_before_its_embeddings_says_so(module_project: Project) -> None:
-    folder = module_project.write("hasty/handbook/defs.yaml", corpus_yaml()).parent
-    write_documents(folder / "documents", 1)
-    stages = " or ".join(f'key:"hasty/handbook/{stage}"' for stage in ("documents", "chunks", "vector_index"))
-    assert materialize(module_project, stages).returncode == 1
-    told = failures(module_project)
-    assert "materialise the embeddings" in told["hasty/handbook/vector_index"]
-    assert serving.served(platform_of(module_project).state, "hasty", "handbook") is None
+def test_an_index_that_is_built_before_its_embeddings_says_so(
+    platform: Platform, make_corpus: Callable[..., CorpusSpec], tmp_path: Path, model_cache: Path
+) -> None:
+    platform.cache.parent.mkdir()
+    platform.cache.symlink_to(model_cache)
+    write_documents(tmp_path / "documents", 1)
+    spec = make_corpus(tmp_path)
+    documents.ingest(platform, spec, open_source(spec), parse_options(spec), workers=1)
+    chunker = open_chunker(platform, spec)
+    chunks.cut(platform, spec, chunker)
+    with open_store(platform, spec) as store, pytest.raises(vector_index.NotEmbeddedError, match="embeddings, then"):
+        vector_index.build(platform, spec, store, chunker=chunker.fingerprint, evaluate=None, gate=lambda metrics: [])
+    assert serving.served(platform.state, "acme", "handbook") is None

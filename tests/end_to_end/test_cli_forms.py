@@ -81,3 +81,14 @@ def test_the_workspace_validates(built: Project, home: bool) -> None:
 def test_dg_checks_and_lists_what_the_yaml_says(built: Project) -> None:
     succeeded(built.run("dg", "check", "yaml"))
     succeeded(built.run("dg", "check", "defs"))
+
+
+def test_the_target_prod_runs_its_steps_in_processes_of_their_own_and_apart_from_dev(built: Project) -> None:
+    before = contents(platform_of(built))
+    prod = built.root / ".state" / "prod"
+    prod.mkdir()
+    (prod / "cache").symlink_to((built.root / ".state" / "dev" / "cache").resolve())
+    succeeded(built.run(*FORMS["job execute"], env={"LLM_ASSETS_TARGET": "prod"}))
+    assert_whole(platform_of(built, "prod"))
+    assert contents(platform_of(built, "prod"))["chunks"] == before["chunks"]
+    assert contents(platform_of(built)) == before

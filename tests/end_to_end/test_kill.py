@@ -17,13 +17,23 @@ from pathlib import Path
 import pytest
 
 from llm_assets.corpora import serving
+from llm_assets.corpora.chunks import chunks_version
+from llm_assets.corpora.documents import documents_version
 from resources.platform import Platform
 from resources.profile import Profile
 from tests.conftest import CHECKOUT, Project
 from tests.end_to_end.documents import corpus_yaml, markdown, write_documents
 from tests.end_to_end.killed_chain import build
 from tests.end_to_end.killing import Moment, after, after_commits, commits, kill_at, new_mark
-from tests.end_to_end.looking import assert_equal_contents, assert_whole, materialize, platform_of, start, succeeded
+from tests.end_to_end.looking import (
+    assert_equal_contents,
+    assert_whole,
+    materialize,
+    platform_of,
+    recorded,
+    start,
+    succeeded,
+)
 
 COUNT = 25
 SEED = int(os.environ.get("LLM_ASSETS_SEED", "1"))
@@ -142,6 +152,9 @@ def kill_commands(project: Project, undisturbed: Undisturbed, kills: int) -> Non
     succeeded(materialize(project))
     assert_whole(platform_of(project))
     assert_equal_contents(platform_of(project), undisturbed.platform)
+    state = undisturbed.platform.state
+    for stage, version in (("documents", documents_version), ("chunks", chunks_version)):
+        assert recorded(project, f"acme/handbook/{stage}")["version"] == version(state, "acme", "handbook")
 
 
 def test_a_killed_chain_that_runs_again_ends_as_if_nothing_had_happened(
