@@ -73,7 +73,9 @@ def _reason(failure: Any) -> str:
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
     error = failure.error
-    return (error.cause or error).to_string().strip() if error else "no reason is known"
+    if error is None:
+        return "no reason is known"
+    return (error.cause.to_string() if error.cause else error.message).strip()
 
 
 def _figures(metadata: Mapping[str, dg.MetadataValue]) -> str:

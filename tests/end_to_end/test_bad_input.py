@@ -89,6 +89,7 @@ def second(project_of_all: Project, first: dict[str, str]) -> dict[str, str]:
     (configs / "gated" / "documents" / "00.md").write_text("# Nothing\n\nThe answer is gone.\n")
     done = project_of_all.run(*AS_A_USER, *INGEST)
     assert done.returncode == 1
+    assert "below the 0.5 that the gate asks for" in done.stderr
     return failures(project_of_all)
 
 
@@ -135,6 +136,7 @@ def test_an_emptied_source_is_not_taken_for_a_deletion(project_of_all: Project, 
 def test_an_index_that_answers_badly_is_not_served_and_the_previous_one_stays(
     project_of_all: Project, second: dict[str, str]
 ) -> None:
+    assert "fit_to_serve" in second["acme/gated/vector_index"]
     platform = platform_of(project_of_all)
     served = serving.served(platform.state, "acme", "gated")
     assert served
