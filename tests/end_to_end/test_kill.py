@@ -22,12 +22,13 @@ from llm_assets.corpora.documents import documents_version
 from resources.platform import Platform
 from resources.profile import Profile
 from tests.conftest import CHECKOUT, Project
-from tests.end_to_end.documents import corpus_yaml, markdown, write_documents
-from tests.end_to_end.killed_chain import build
+from tests.end_to_end.documents import corpus_yaml, markdown, sentence_ja, write_documents
+from tests.end_to_end.killed_chain import build, forget_one
 from tests.end_to_end.killing import Moment, after, after_commits, commits, kill_at, new_mark
 from tests.end_to_end.looking import (
     assert_equal_contents,
     assert_whole,
+    files_with,
     materialize,
     platform_of,
     recorded,
@@ -100,9 +101,9 @@ def new_state(state: Path, start: Path | None, model_cache: Path) -> Path:
     return state
 
 
-def start_chain(state: Path, folder: Path, mark: dict[str, str]) -> subprocess.Popen[str]:
-    """The chain in a process of its own; its work begins now."""
-    command = [sys.executable, "-m", "tests.end_to_end.killed_chain", str(state), str(folder)]
+def start_chain(state: Path, folder: Path, mark: dict[str, str], *uri: str) -> subprocess.Popen[str]:
+    """The chain, or the forgetting of a document, in a process of its own; its work begins now."""
+    command = [sys.executable, "-m", "tests.end_to_end.killed_chain", str(state), str(folder), *uri]
     process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | mark, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
@@ -157,6 +158,22 @@ def kill_commands(project: Project, undisturbed: Undisturbed, kills: int) -> Non
         assert recorded(project, f"acme/handbook/{stage}")["version"] == version(state, "acme", "handbook")
 
 
+def kill_forgetting(run: Undisturbed, folder: Path, model_cache: Path, kills: int) -> None:
+    """Kill the forgetting of a document after some transaction: what is served can be read, and it can be ended."""
+    moments, uri, secret = random.Random(SEED), "documents/01.txt", sentence_ja(1)
+    state = new_state(folder / "forgetting", run.state, model_cache)
+    platform = Platform(Profile(state_dir=state))
+    for _ in range(kills):
+        mark = new_mark()
+        kill_at(start_chain(state, run.folder, mark, uri), after_commits(state, moments.randint(0, 4)), mark)
+        assert served_rows(platform)
+    forget_one(state, uri)
+    assert files_with(run.state / "tenants", secret), "not stored plainly: this test would prove nothing"
+    assert not files_with(state / "tenants", secret)
+    assert_whole(build(state, run.folder))
+    assert not files_with(state / "tenants", secret)
+
+
 def test_a_killed_chain_that_runs_again_ends_as_if_nothing_had_happened(
     undisturbed: list[Undisturbed], tmp_path: Path, model_cache: Path
 ) -> None:
@@ -167,6 +184,17 @@ def test_a_killed_command_that_runs_again_ends_as_if_nothing_had_happened(
     undisturbed: list[Undisturbed], project: Project
 ) -> None:
     kill_commands(project, undisturbed[0], max(1, KILLS // EVERY_REAL))
+
+
+def test_a_killed_forgetting_is_finished_by_another(
+    undisturbed: list[Undisturbed], tmp_path: Path, model_cache: Path
+) -> None:
+    kill_forgetting(undisturbed[0], tmp_path, model_cache, max(1, KILLS // EVERY_REAL))
+
+
+@pytest.mark.long
+def test_many_killed_forgettings(undisturbed: list[Undisturbed], tmp_path: Path, model_cache: Path) -> None:
+    kill_forgetting(undisturbed[0], tmp_path, model_cache, LONG_KILLS // EVERY_REAL)
 
 
 @pytest.mark.long
