@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 from typing import Any
 
@@ -29,7 +30,8 @@ def corpus_examples(
     for name in ("prompt", "completion"):
         check_template(f"data.corpus.{name}", getattr(settings, name))
     rows = sorted(chunks, key=lambda row: (row["uri"], row["ordinal"]))
-    made = [_example(settings, row, source) for row in rows if len(row["text"]) >= settings.min_chars]
+    long_enough = [row for row in rows if len(row["text"]) >= settings.min_chars]
+    made = [_example(settings, row, source) for row in _first_of_each(long_enough, settings.per_document)]
     examples = [example for example in made if example.completion.strip()]
     if not examples:
         raise ExamplesError(
@@ -58,6 +60,14 @@ def folder_of(uri: str, source: str) -> str:
     """The first folder of a document's path below its source; empty for a file at the top."""
     path = uri.removeprefix(source).lstrip("/").split("#")[0]
     return path.split("/")[0] if "/" in path else ""
+
+
+def _first_of_each(rows: Iterable[Mapping[str, Any]], count: int | None) -> Iterator[Mapping[str, Any]]:
+    taken: Counter[str] = Counter()
+    for row in rows:
+        taken[row["doc_id"]] += 1
+        if count is None or taken[row["doc_id"]] <= count:
+            yield row
 
 
 def _example(settings: CorpusExamplesSettings, row: Mapping[str, Any], source: str) -> Example:

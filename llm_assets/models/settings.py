@@ -30,6 +30,7 @@ class CorpusExamplesSettings(Settings):
     prompt: str = Field(default="", description="Template; without it the model learns to write `completion` itself.")
     completion: str = Field(default="{text}", description="Template.")
     min_chars: int = Field(default=40, ge=0, description="Shorter chunks are left out.")
+    per_document: int | None = Field(default=None, ge=1, description="Take only a document's first chunks.")
 
 
 class DataSettings(Settings):

@@ -36,6 +36,12 @@ def test_templates_are_filled_in_document_order() -> None:
     assert made[0].doc_id == "id of docs/notices/a.md"
 
 
+def test_of_a_long_document_the_first_chunks_can_be_taken_alone() -> None:
+    chunks = [chunk(f"docs/t/{name}.md", n, f"{name}{n}") for name in "ab" for n in (2, 0, 1)]
+    made = corpus_examples(settings(per_document=2), chunks, "docs")
+    assert [e.completion for e in made] == ["a0", "a1", "b0", "b1"]
+
+
 def test_braces_in_a_document_are_text() -> None:
     (example,) = corpus_examples(settings(), [chunk("docs/a.md", 0, "{title} {unknown}")], "docs")
     assert example.completion == "{title} {unknown}"
