@@ -77,6 +77,9 @@ def _named_errors() -> tuple[type[Exception], ...]:
     from llm_assets.corpora.evaluation import NothingServedError
     from llm_assets.corpora.retrieval import EvaluationSetError
     from llm_assets.corpora.vector_index import NotEmbeddedError
+    from llm_assets.models.children import TrainingError
+    from llm_assets.models.examples import ExamplesError
+    from llm_assets.models.fine_tune import UntrainedError
     from resources.embedder.process import EmbeddingError
     from resources.model_sources import ModelError
     from resources.sources import SourceError
@@ -86,10 +89,13 @@ def _named_errors() -> tuple[type[Exception], ...]:
         EmbeddingError,
         EmptySourceError,
         EvaluationSetError,
+        ExamplesError,
         ModelError,
         NotEmbeddedError,
         NothingServedError,
         SourceError,
+        TrainingError,
+        UntrainedError,
         VectorIndexError,
     )
 
