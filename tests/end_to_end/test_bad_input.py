@@ -35,8 +35,6 @@ GOOD_FILES = {
     "really-html.txt": samples.html(),
 }
 
-pytestmark = pytest.mark.xdist_group("bad_input")
-
 
 def write_corpus(project: Project, name: str, **attributes: Any) -> Path:
     folder = project.write(f"acme/{name}/defs.yaml", corpus_yaml(name, **attributes)).parent

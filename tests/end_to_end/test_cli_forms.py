@@ -31,8 +31,6 @@ FORMS = {
     "launch": ("dg", "launch", "--job", "ingest"),
 }
 
-pytestmark = pytest.mark.xdist_group("cli_forms")
-
 
 @pytest.fixture(scope="module")
 def built(module_project: Project) -> Project:

@@ -17,8 +17,6 @@ SECRET = "The quincunx of Zanzibarry was sold for 918273 ducats on a foggy Tuesd
 SECRET_JA = "幻の翡翠観音像は霧深い火曜日に九一八二七三両で売られた。"
 WORD = "quincunx"  # of the secret: the full-text index must not keep it either
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 @pytest.fixture(scope="module")
 def built(module_project: Project) -> Project:

@@ -42,8 +42,6 @@ KILLS = int(os.environ.get("LLM_ASSETS_KILLS", "4"))
 LONG_KILLS = int(os.environ.get("LLM_ASSETS_KILLS", "25"))
 EVERY_REAL = 4  # each fourth kill is one of the real command; the others are of the chain alone, which starts faster
 
-pytestmark = pytest.mark.xdist_group("kill")
-
 
 @dataclass(frozen=True)
 class Undisturbed:

@@ -19,8 +19,6 @@ SECRETS = {
 }
 SHARED = "Both offices close at six in the evening on Fridays."
 
-pytestmark = pytest.mark.xdist_group("tenants")
-
 
 def write_tenant(project: Project, tenant: str, count: int) -> None:
     folder = project.write(f"{tenant}/handbook/defs.yaml", corpus_yaml()).parent

@@ -29,8 +29,6 @@ MODEL = 'key:"acme/places/*" and not kind:"file"'
 GATE = {"metric": "loss"}
 IMPOSSIBLE = {"metric": "loss", "at_most": 0.0001}
 
-pytestmark = pytest.mark.xdist_group("tuned")
-
 
 CORPUS = {"corpus": "{{ ref('handbook') }}", "prompt": "{text}\n\nFiled under:", "completion": " {folder}"}
 

@@ -23,8 +23,6 @@ from tests.end_to_end.looking import (
 COUNT = 20
 HANDBOOK = 'key:"acme/handbook/*" and not kind:"file"'
 
-pytestmark = pytest.mark.xdist_group("two_at_once")
-
 
 @pytest.fixture
 def corpus(project: Project) -> Project:
