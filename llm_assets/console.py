@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-SHOWN_EVENTS = {"STEP_FAILURE", "RUN_FAILURE", "ASSET_MATERIALIZATION", "ASSET_OBSERVATION", "ASSET_CHECK_EVALUATION"}
+SHOWN_EVENTS = {"STEP_FAILURE", "RUN_FAILURE", "ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION"}
 
 
 LEVELS = dg.Enum("ConsoleLevel", [dg.EnumValue(level) for level in ("DEBUG", "INFO", "WARNING", "ERROR")])
@@ -61,10 +61,8 @@ def _told(event: dg.DagsterEvent) -> str | None:
         return f"check {check.check_name} {'passed' if check.passed else f'FAILED ({check.severity.value})'}{told}"
     if event.event_type_value == "STEP_FAILURE":
         return f"failed: {_reason(event.step_failure_data)}"
-    if event.event_type_value in {"ASSET_MATERIALIZATION", "ASSET_OBSERVATION"}:
-        data = event.event_specific_data
-        found = getattr(data, "materialization", None) or getattr(data, "asset_observation", None)
-        return f"done: {_figures(found.metadata if found else {})}"
+    if event.event_type_value == "ASSET_MATERIALIZATION":
+        return f"done: {_figures(event.step_materialization_data.materialization.metadata)}"
     return None
 
 
