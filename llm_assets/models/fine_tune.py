@@ -115,6 +115,7 @@ def train(
         TrainingError: the process failed.
     """
     if run.finished:
+        _tidy(run)
         return False
     shutil.rmtree(run.adapter, ignore_errors=True)  # broken: sealed once, but not whole any more
     run.path.mkdir(parents=True, exist_ok=True)
@@ -132,8 +133,15 @@ def train(
     )
     job.write(run.path / "job.json")
     run_job("llm_assets.training.train", run.path / "job.json", run.path, threads=threads, env=env, each=each)
-    data.unlink()  # the text lives in the training set only
+    _tidy(run)
     return True
+
+
+def _tidy(run: Run) -> None:
+    """What a finished run needs no more. The text lives in the training set only."""
+    (run.path / "data.jsonl").unlink(missing_ok=True)
+    for folder in ("pending", "checkpoints"):
+        shutil.rmtree(run.path / folder, ignore_errors=True)
 
 
 def remember_documents(platform: Platform, spec: FineTuneSpec, run: Run, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from llm_assets.models import evaluation, promotion
-from llm_assets.models.assets import asset_key, fine_tune_definitions
+from llm_assets.models.assets import fine_tune_definitions
 from llm_assets.models.settings import FineTuneSpec
 from resources.dagster_platform import PlatformResource
 from resources.platform import Platform
@@ -34,6 +34,10 @@ def materialise(
     assets = [*(defs.assets or ()), *(defs.asset_checks or ())]
     resources = {"platform": PlatformAt(state_dir=str(platform.profile.state_dir))}
     return dg.materialize(assets, resources=resources, instance=instance, **options)  # pyright: ignore[reportArgumentType]
+
+
+def asset_key(spec: FineTuneSpec, stage: str) -> dg.AssetKey:
+    return dg.AssetKey([spec.tenant, spec.name, stage])
 
 
 def metadata(result: dg.ExecuteInProcessResult, spec: FineTuneSpec, stage: str) -> dict[str, object]:

@@ -105,6 +105,26 @@ def test_micro_batches_learn_the_same(tuned: Tuned, tmp_path: Path) -> None:
     assert losses == pytest.approx([row["loss"] for row in tuned.run.figures], rel=0.02)
 
 
+def test_a_loss_that_is_no_number_stops_the_training_and_says_where(tuned: Tuned, tmp_path: Path) -> None:
+    job = TrainJob.read(tuned.run.path / "job.json")
+    write_rows(tmp_path / "data.jsonl", [row for row in tuned.rows if row["split"] == "train"])
+    wild = replace(job, data=str(tmp_path / "data.jsonl"), settings=job.settings | {"learning_rate": 1e30})
+    with pytest.raises(
+        FloatingPointError, match=r"acme/places: the loss is (nan|inf) at step \d; lower learning_rate"
+    ):
+        train_here(wild, tmp_path, Reporter(tmp_path / METRICS, None))
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_what_a_kill_after_the_end_left_is_removed(tuned: Tuned) -> None:
+    (tuned.run.path / "data.jsonl").write_text("a copy of the text")
+    (tuned.run.path / "pending").mkdir()
+    assert not train(tuned.run, tuned.spec, tuned.rows)
+    assert {path.name for path in tuned.run.path.iterdir()} >= {"adapter", "training.json"}
+    assert not (tuned.run.path / "data.jsonl").exists()
+    assert not (tuned.run.path / "pending").exists()
+
+
 def test_a_broken_model_is_named_and_nothing_counts_as_trained(tmp_path: Path, with_model: Platform) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
