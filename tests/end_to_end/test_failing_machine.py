@@ -21,6 +21,7 @@ from tests.end_to_end.looking import assert_whole, contents, failures, materiali
 
 COUNT = 5
 SMALL_MEGABYTES = 12
+BIG_FILES = 10  # together more than the room that is left
 PROFILES = "default_target: dev\ntargets:\n  dev: {{state_dir: .state/dev}}\n  small: {{state_dir: '{}'}}\n"
 
 
@@ -62,9 +63,9 @@ def test_a_full_disk_is_told_and_after_making_room_the_run_is_finished(
     succeeded(materialize(corpus, env=env))
     before = contents(platform)
 
-    for number in range(40):
-        corpus.write(f"acme/handbook/documents/big-{number}.md", f"# Big {number}\n\n" + sentence(number) * 400)
-    filler = fill(small_disk, leave_bytes=150_000)
+    for number in range(BIG_FILES):
+        corpus.write(f"acme/handbook/documents/big-{number}.md", f"# Big {number}\n\n" + sentence(number) * 150)
+    filler = fill(small_disk, leave_bytes=60_000)
     done = materialize(corpus, env=env)
     assert done.returncode == 1
     told = failures(corpus)
@@ -77,7 +78,7 @@ def test_a_full_disk_is_told_and_after_making_room_the_run_is_finished(
     filler.unlink()
     succeeded(materialize(corpus, env=env))
     assert_whole(platform)
-    assert len(contents(platform)["documents"]) == COUNT + 40
+    assert len(contents(platform)["documents"]) == COUNT + BIG_FILES
 
 
 def test_a_killed_embedder_is_told_and_the_next_run_finishes(corpus: Project) -> None:
