@@ -108,7 +108,7 @@ def _rollback(options: Any) -> None:
         from llm_assets.searching import resolve
 
         tenant, name = resolve(platform, options.name)
-        spec = next((spec for spec in corpora() if spec.id == f"{tenant}/{name}"), None)
+        spec = next((spec for spec in corpora(tenant) if spec.id == f"{tenant}/{name}"), None)
         served = rollback(platform, tenant, name, spec, log=print)
         print(f"index {tenant}/{name}: {served.rows} passages of {served.snapshot.collection} are served again")
     print(f"Builds go on, but do not replace it before: llm-assets resume {options.kind} {tenant}/{name}")

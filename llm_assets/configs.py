@@ -70,17 +70,17 @@ def tenant_of(folder: Path) -> str:
     return parts[0]
 
 
-def corpora() -> Iterator[CorpusSpec]:
-    """Every corpus that is configured, without loading Dagster."""
+def corpora(tenant: str = "*") -> Iterator[CorpusSpec]:
+    """Every corpus that is configured, of one tenant or of all, without loading Dagster."""
     from llm_assets.corpora.settings import CorpusSettings, CorpusSpec
 
-    for attributes, positions in _components("Corpus"):
-        settings, tenant, folder, _ = read_settings(CorpusSettings, attributes, positions)
-        yield CorpusSpec(tenant, folder, settings)
+    for attributes, positions in _components("Corpus", tenant):
+        settings, owner, folder, _ = read_settings(CorpusSettings, attributes, positions)
+        yield CorpusSpec(owner, folder, settings)
 
 
-def _components(kind: str) -> Iterator[tuple[Any, SourcePositionTree]]:
-    for file in sorted(CONFIGS.glob("*/**/defs.yaml")):
+def _components(kind: str, tenant: str) -> Iterator[tuple[Any, SourcePositionTree]]:
+    for file in sorted(CONFIGS.glob(f"{tenant}/**/defs.yaml")):
         for tree in read_yamls(file):
             value = tree.value if isinstance(tree.value, dict) else {}
             if str(value.get("type", "")).rpartition(".")[2] == kind:

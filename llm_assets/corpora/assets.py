@@ -160,7 +160,7 @@ def _vector_index(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
     @stages.asset(
         "vector_index",
         "The served collection: vectors and full text of all passages.",
-        after=[stages.key("embeddings")],
+        after=[stages.key("chunks"), stages.key("embeddings")],
         kinds={"lancedb"},
         version=(
             spec.settings.index,

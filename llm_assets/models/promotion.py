@@ -139,13 +139,14 @@ def rollback_model(state: State, tenant: str, model: str) -> Promotion:
     Raises:
         PromotionError: there is no version before.
     """
-    rows = state.rows(_live(tenant, model).limit(2))
-    if len(rows) < 2:
-        raise PromotionError(f"{tenant}/{model}: {len(rows)} version(s) promoted; there is none to go back to")
-    table = schema.promotions
-    with state.write() as connection:
-        connection.execute(table.update().where(table.c.seq == rows[0]["seq"]).values(retired=True))
-    pin(state, tenant, "model", model)
+    with state.lock(f"model/{tenant}/{model}"):
+        rows = state.rows(_live(tenant, model).limit(2))
+        if len(rows) < 2:
+            raise PromotionError(f"{tenant}/{model}: {len(rows)} version(s) promoted; there is none to go back to")
+        table = schema.promotions
+        with state.write() as connection:
+            connection.execute(table.update().where(table.c.seq == rows[0]["seq"]).values(retired=True))
+        pin(state, tenant, "model", model)
     return _promotion(rows[1])
 
 

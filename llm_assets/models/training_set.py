@@ -145,7 +145,7 @@ def corpus_chunks(platform: Platform, spec: FineTuneSpec) -> tuple[list[dict[str
     from llm_assets.corpora.chunks import chunks_table
 
     name = f"{spec.tenant}/{spec.corpus}"
-    source = next((found.settings.source.path for found in corpora() if found.id == name), None)
+    source = next((found.settings.source.path for found in corpora(spec.tenant) if found.id == name), None)
     if spec.corpus is None or source is None:
         raise ExamplesError(f"data.corpus: there is no corpus {name}")
     table = chunks_table(platform, spec.tenant, spec.corpus)
