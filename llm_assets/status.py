@@ -100,7 +100,7 @@ def _corpus_lines(corpus: dict[str, Any]) -> list[str]:
         *(f"              - {row['uri']}: {row['reason']}" for row in quarantined),
         f"  chunks      {corpus['chunks']}",
         f"  served      {corpus['vectors']} vectors in {corpus['collection'] or 'no collection'}",
-        f"  evaluation  {_metrics(corpus['evaluation'])}",
+        f"  evaluation  {told_metrics(corpus['evaluation'])}",
     ]
 
 
@@ -109,7 +109,7 @@ def _model_lines(model: dict[str, Any]) -> list[str]:
     return [
         f"model {model['model']}{pinned}",
         f"  promoted    {model['promoted'] or 'nothing'}",
-        f"  evaluation  {_metrics(model['evaluation'])}",
+        f"  evaluation  {told_metrics(model['evaluation'])}",
     ]
 
 
@@ -118,7 +118,13 @@ def _codes(quarantined: list[dict[str, str]]) -> str:
     return f" ({', '.join(f'{code} {count}' for code, count in sorted(counts.items()))})" if counts else ""
 
 
-def _metrics(metrics: dict[str, float] | None) -> str:
+def told_metrics(metrics: dict[str, float] | None) -> str:
+    """Metrics on one line; a tuned model's with the base model's beside them."""
     if not metrics:
         return "none yet"
-    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if isinstance(value, int | float))
+    plain = {name: value for name, value in metrics.items() if not name.startswith("base_")}
+    return ", ".join(
+        f"{name} {value:.3f}{f' (base {metrics[base]:.3f})' if (base := f'base_{name}') in metrics else ''}"
+        for name, value in plain.items()
+        if not name.endswith("_gain") and isinstance(value, int | float)
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_assets.run_work import work_of_last_run
 from llm_assets.searching import search
-from llm_assets.status import status
+from llm_assets.status import status, told_metrics
 
 if TYPE_CHECKING:
     from resources.platform import Platform
@@ -59,10 +59,8 @@ def _corpus(entry: dict[str, Any]) -> list[str]:
 
 
 def _model(entry: dict[str, Any]) -> list[str]:
-    metrics = entry["evaluation"] or {}
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if isinstance(value, int | float))
     return [
-        f"Model       {entry['model']}: {scores or 'not evaluated'}",
+        f"Model       {entry['model']}: {told_metrics(entry['evaluation'])}",
         f"Promoted    {entry['promoted'] or 'nothing'}",
     ]
 
