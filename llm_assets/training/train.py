@@ -3,7 +3,8 @@
     python -m llm_assets.training.train JOB.json RUN_FOLDER
 
 It is transformers' Trainer rather than TRL's SFTTrainer: on a CPU the latter computes logits at every position,
-also where there is nothing to learn (0.84 x the speed on SmolLM2-135M), and the order of the data is ours in both.
+also where there is nothing to learn (full logits cost a sixth of the speed on SmolLM2-135M), and the order of the
+data is planned beforehand in any case.
 The result lies in RUN_FOLDER/adapter, sealed; checkpoints beside it let a killed training go on where it was.
 """
 
