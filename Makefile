@@ -36,7 +36,7 @@ dev: install
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
 
 test: install
-	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: install
 	@# 5: no test was selected, which ARGS may lead to.

@@ -64,6 +64,7 @@ class OpenVinoRuntime:
         self._free: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(self._streams):
             self._free.put(model.create_infer_request())
+        self._infer([[0]])
 
     def encode(self, texts: Sequence[str], prompt: str) -> np.ndarray:
         """Vectors of texts, in their order.
@@ -87,18 +88,26 @@ class OpenVinoRuntime:
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(texts)]
 
         def embed(batch: list[int]) -> None:
-            request = self._free.get()
-            try:
-                inputs = _padded([ids[index] for index in batch])
-                vectors[batch] = request.infer(inputs, share_inputs=True, share_outputs=True)[0]
-            finally:
-                self._free.put(request)
+            vectors[batch] = self._infer([ids[index] for index in batch])
 
         # Plain threads, not AsyncInferQueue: the interpreter lock that its callbacks need is held while a model
         # is deleted, which then waits for them forever.
         with ThreadPoolExecutor(self._streams) as pool:
             for _ in pool.map(embed, batches([len(row) for row in ids], self._budget(ids))):
                 pass
+
+    def _infer(self, rows: list[list[int]]) -> np.ndarray:
+        """Vectors of token ids, (rows, dimension).
+
+        The constructor calls it once, before there are threads: OpenVINO's binding looks up numpy in its first call,
+        and two first calls at once wait for each other, one with the interpreter lock, one with the lookup's.
+        """
+        request = self._free.get()
+        try:
+            found: np.ndarray = request.infer(_padded(rows), share_inputs=True, share_outputs=True)[0]
+            return found.copy()  # the request's own memory, which its next batch overwrites
+        finally:
+            self._free.put(request)
 
     def _budget(self, ids: list[list[int]]) -> int:
         """Tokens of a batch: fewer when there is little work, so that every stream gets some of it."""

@@ -39,7 +39,7 @@ from tests.end_to_end.looking import (
 COUNT = 25
 SEED = int(os.environ.get("LLM_ASSETS_SEED", "1"))
 KILLS = int(os.environ.get("LLM_ASSETS_KILLS", "4"))
-LONG_KILLS = int(os.environ.get("LLM_ASSETS_KILLS", "25"))
+LONG_KILLS = int(os.environ.get("LLM_ASSETS_KILLS", "8"))
 EVERY_REAL = 4  # each fourth kill is one of the real command; the others are of the chain alone, which starts faster
 
 
