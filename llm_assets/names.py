@@ -90,3 +90,25 @@ def _documents(file: Path) -> Iterator[dict[str, Any]]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise not_yaml(file, error) from None
     yield from (document for document in documents if isinstance(document, dict))
+
+
+def choose(given: str, known: list[tuple[str, str]], thing: str, made: str) -> tuple[str, str]:
+    """Tenant and name of what people call `tenant/name`, or by the name alone where only one tenant has it.
+
+    Args:
+        given: as it was typed.
+        known: tenant and name of all there are.
+        thing: what it is, for the message: `corpus`.
+        made: what makes one known, for the message: `ingested`.
+
+    Raises:
+        LookupError: none or several tenants have it.
+    """
+    tenant, _, name = given.rpartition("/")
+    found = [pair for pair in known if pair[1] == name and tenant in ("", pair[0])]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join("/".join(pair) for pair in (found or known)) or "none"
+    if found:
+        raise LookupError(f"several tenants have a {thing} '{given}': say which of {names}")
+    raise LookupError(f"no {thing} '{given}' has been {made}; there is: {names}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_assets.corpora import serving
+from llm_assets.names import choose
 from resources.platform import Platform
 from resources.vector_index import Hit, Mode, SnapshotGone
 
@@ -94,15 +95,10 @@ def resolve(platform: Platform, corpus: str) -> tuple[str, str]:
     Raises:
         SearchError: none or several tenants have it.
     """
-    known = serving.known_corpora(platform.state)
-    tenant, _, name = corpus.rpartition("/")
-    found = [pair for pair in known if pair[1] == name and tenant in ("", pair[0])]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join("/".join(pair) for pair in (found or known)) or "none"
-    if found:
-        raise SearchError(f"several tenants have a corpus '{corpus}': say which of {names}")
-    raise SearchError(f"no corpus '{corpus}' has been ingested; there is: {names}")
+    try:
+        return choose(corpus, serving.known_corpora(platform.state), "corpus", "ingested")
+    except LookupError as error:
+        raise SearchError(str(error)) from None
 
 
 def _hits(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from llm_assets.corpora.serving import is_pinned, pin
+from llm_assets.names import choose
 from resources import state_schema as schema
 from resources.state import State, now
 
@@ -177,15 +178,10 @@ def resolve_model(state: State, model: str) -> tuple[str, str]:
     Raises:
         PromotionError: none or several tenants have it.
     """
-    known = known_models(state)
-    tenant, _, name = model.rpartition("/")
-    found = [pair for pair in known if pair[1] == name and tenant in ("", pair[0])]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join("/".join(pair) for pair in (found or known)) or "none"
-    if found:
-        raise PromotionError(f"several tenants have a model '{model}': say which of {names}")
-    raise PromotionError(f"no model '{model}' has been evaluated; there is: {names}")
+    try:
+        return choose(model, known_models(state), "model", "evaluated")
+    except LookupError as error:
+        raise PromotionError(str(error)) from None
 
 
 def _live(tenant: str, model: str) -> sa.Select[Any]:
