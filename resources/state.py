@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from resources import locks
+from resources.databases import cause, is_sqlite, make_engine, read_url
 from resources.state_schema import SCHEMA_VERSION, metadata, schema_info
 
-DRIVERS = {"sqlite", "postgresql", "postgresql+psycopg2"}
-BUSY_SECONDS = 60  # how long a writer waits for another's transaction; decisions take milliseconds
 Row = Mapping[str, Any]
 
 
@@ -41,9 +39,11 @@ class State:
     """
 
     def __init__(self, url: str, locks_dir: Path) -> None:
-        self._url = _checked(url)
+        try:
+            self._url = read_url(url, "state database")
+        except ValueError as error:
+            raise StateError(str(error)) from None
         self._locks_dir = locks_dir
-        self._engine = _engine(self._url)
         self._prepare()
 
     @property
@@ -66,7 +66,7 @@ class State:
         Raises:
             TimeoutError: the lock was not free within `timeout`.
         """
-        if self._url.get_backend_name() == "sqlite":
+        if is_sqlite(self._url):
             return locks.file_lock(self._locks_dir, name, on_wait, timeout)
         return locks.advisory_lock(self._engine, name, on_wait, timeout)
 
@@ -91,7 +91,7 @@ class State:
             if type(error) not in (OperationalError, DatabaseError):
                 raise
             raise StateError(
-                f"state database {self._safe_url()}: {_cause(error)}. Mend that, and run it again: "
+                f"state database {self._safe_url()}: {cause(error)}. Mend that, and run it again: "
                 "what was finished is kept"
             ) from error
 
@@ -127,13 +127,12 @@ class State:
 
     def _prepare(self) -> None:
         try:
-            if self._url.get_backend_name() == "sqlite" and self._url.database:
-                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = make_engine(self._url)
             with self.lock("schema"), self._engine.begin() as connection:
                 self._check_version(connection)
                 metadata.create_all(connection)
         except (SQLAlchemyError, OSError) as error:
-            raise StateError(f"state database {self._safe_url()} cannot be opened: {_cause(error)}") from error
+            raise StateError(f"state database {self._safe_url()} cannot be opened: {cause(error)}") from error
 
     def _check_version(self, connection: sa.Connection) -> None:
         """Before anything is written: a database of another version stays as it is."""
@@ -158,46 +157,9 @@ def now() -> float:
     return time.time()
 
 
-def _checked(url: str) -> sa.URL:
-    # The URL itself is not shown: it may hold a password at a place that nothing could recognise.
-    permitted = "permitted: sqlite:////path/state.db and postgresql+psycopg2://user:password@host/database"
-    try:
-        parsed = sa.make_url(url)
-    except ArgumentError:
-        raise StateError(f"the state database's URL cannot be read; {permitted}") from None
-    if parsed.drivername not in DRIVERS:
-        raise StateError(f"the state database's URL starts with '{parsed.drivername}://'; {permitted}")
-    return parsed
-
-
-def _engine(url: sa.URL) -> sa.Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _sqlite_settings)
-    event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_begin(connection: sa.Connection) -> None:
-    # IMMEDIATE: a writer that reads first must not lose a race when it comes to write.
-    read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def _sqlite_settings(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-
-
 def _insert_of(url: sa.URL) -> Callable[[sa.Table], Any]:
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite(url):
         from sqlalchemy.dialects.sqlite import insert
     else:
         from sqlalchemy.dialects.postgresql import insert
     return insert
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]

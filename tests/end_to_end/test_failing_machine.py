@@ -115,9 +115,9 @@ def test_a_broken_state_database_is_named_and_left_as_it_is(corpus: Project) -> 
 
 
 def test_a_state_database_that_stays_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from resources import state, state_schema
+    from resources import databases, state, state_schema
 
-    monkeypatch.setattr(state, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(databases, "BUSY_SECONDS", 0.2)
     first, second = (Platform(Profile(state_dir=tmp_path)).state for _ in range(2))
     row: dict[str, Any] = {"tenant": "acme", "kind": "index", "name": "handbook", "pinned_at": 1.0}
     with first.write(), pytest.raises(state.StateError, match=r"state\.db.*locked"):
