@@ -1,0 +1,1 @@
+"""Which devices will do (constraints) and which of them are taken (policies)."""
