@@ -6,6 +6,8 @@ It adopts every orphan below it (Linux child subreaper), so no descendant escape
 When its parent is gone (end of file on the lifeline pipe, or another parent pid; kill -9 of it shows as both),
 when it is told to (SIGTERM, SIGINT, SIGHUP), or when the child has ended, every descendant gets SIGTERM and,
 after the grace period, SIGKILL. It ends when none is left, with the child's exit code, 128 + n after signal n.
+Nobody waits for the work of an orphaned tree: its grace period is short, so that what it holds is soon free.
+SIGUSR1 passes a SIGTERM on to all and waits for them to end as they like; SIGUSR2 kills all at once.
 
 `PR_SET_PDEATHSIG` is not used for the parent: the kernel ties it to the *thread* that started us, which may end
 long before its process. It is used for the child, which we start from our only thread.
@@ -24,6 +26,8 @@ import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+ASK, KILL = signal.SIGUSR1, signal.SIGUSR2
+ORPHAN_GRACE_SECONDS = 5.0
 PARENT_CHECK_SECONDS = 1.0
 SWEEP_SECONDS = 0.05
 CANNOT_START = 127
@@ -58,13 +62,15 @@ class Supervisor:
 
     def __init__(self, lifeline: int, parent: int, grace_seconds: float) -> None:
         self.lifeline, self.parent, self.grace_seconds = lifeline, parent, grace_seconds
-        self.stop_requested = False
+        self.stop_requested = self.asked = self.killed = False
         self.exit_code: int | None = None
         self.wakeup, wakeup_write = os.pipe()
         os.set_blocking(wakeup_write, False)
         os.set_inheritable(lifeline, False)
         for number in STOP_SIGNALS:
             signal.signal(number, self._request_stop)
+        signal.signal(ASK, self._request_end)
+        signal.signal(KILL, self._request_kill)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only to wake the loop
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
 
@@ -73,6 +79,7 @@ class Supervisor:
         while self.exit_code is None and not self.stop_requested:
             self._await_event(PARENT_CHECK_SECONDS)
             self._reap()
+            self._pass_on()
         self._end_all()
         return CANNOT_START if self.exit_code is None else self.exit_code
 
@@ -93,7 +100,7 @@ class Supervisor:
         if os.getppid() != supervisor:
             os._exit(128 + signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGPIPE):
+        for number in (*STOP_SIGNALS, ASK, KILL, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         try:
             os.execvp(command[0], command)  # noqa: S606  (no shell is wanted)
@@ -104,13 +111,30 @@ class Supervisor:
     def _request_stop(self, *_: object) -> None:
         self.stop_requested = True
 
+    def _request_end(self, *_: object) -> None:
+        self.asked = True
+
+    def _request_kill(self, *_: object) -> None:
+        self.stop_requested = self.killed = True
+
+    def _pass_on(self) -> None:
+        """Ask every descendant to end, if we were asked to; those that have not ended by themselves live on."""
+        if self.asked:
+            self.asked = False
+            for pid in descendants(os.getpid()):
+                _signal(pid, signal.SIGTERM)
+
     def _await_event(self, seconds: float) -> None:
         watched = [self.wakeup] if self.stop_requested else [self.wakeup, self.lifeline]
         ready, _, _ = select.select(watched, [], [], seconds)
         if self.wakeup in ready:
             os.read(self.wakeup, 4096)
-        if self.lifeline in ready or os.getppid() != self.parent:
-            self.stop_requested = True
+        if not self.stop_requested and (self.lifeline in ready or os.getppid() != self.parent):
+            self._orphaned()
+
+    def _orphaned(self) -> None:
+        self.stop_requested = True
+        self.grace_seconds = min(self.grace_seconds, ORPHAN_GRACE_SECONDS)
 
     def _reap(self) -> None:
         try:
@@ -124,10 +148,11 @@ class Supervisor:
     def _end_all(self) -> None:
         """SIGTERM once to each descendant, SIGKILL after the grace period, until there is none."""
         asked: set[int] = set()
+        if not self.stop_requested:
+            self._orphaned()  # of what the command left behind
         deadline = time.monotonic() + self.grace_seconds
-        self.stop_requested = True
         while alive := descendants(os.getpid()):
-            forced = time.monotonic() >= deadline
+            forced = self.killed or time.monotonic() >= deadline
             for pid in alive:
                 if forced or pid not in asked:
                     _signal(pid, signal.SIGKILL if forced else signal.SIGTERM)

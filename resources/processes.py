@@ -10,12 +10,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 MARK = "LLM_ASSETS_TREE"  # in the environment of every process of a tree; names the tree
 POLITE = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -80,12 +81,29 @@ def start(
     return ProcessTree(supervisor, mark, held)
 
 
+class Start(Protocol):
+    """What starts a tree: `start`, or a lease's `start`, which adds the lease's environment and watches the tree."""
+
+    def __call__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: Stream = ...,
+        stdout: Stream = ...,
+        stderr: Stream = ...,
+        grace_seconds: float = ...,
+    ) -> ProcessTree: ...
+
+
 class ProcessTree:
     """A running command with everything it has started. As a context manager it is ended on leaving."""
 
     def __init__(self, supervisor: subprocess.Popen[bytes], mark: str, lifeline: int) -> None:
         self._supervisor, self._mark = supervisor, mark
         self._lifeline: int | None = lifeline
+        self._ending = threading.Lock()  # whoever keeps the lease may wait for it as well
 
     @property
     def pid(self) -> int:
@@ -118,19 +136,33 @@ class ProcessTree:
             subprocess.TimeoutExpired: after `timeout` seconds; the tree lives on.
         """
         code = self._supervisor.wait(timeout)
-        if self._lifeline is not None:
-            if code < 0:  # the supervisor itself was killed, and ended nobody
-                _end_marked(self._mark)
-            os.close(self._lifeline)
-            self._lifeline = None
+        with self._ending:
+            if self._lifeline is not None:
+                if code < 0:  # the supervisor itself was killed, and ended nobody
+                    _end_marked(self._mark)
+                os.close(self._lifeline)
+                self._lifeline = None
         return code if code >= 0 else 128 - code
 
     def terminate(self) -> int:
         """End the tree: SIGTERM, after the grace period SIGKILL, to every process. Returns the exit code."""
-        if self._supervisor.poll() is None:
-            self._supervisor.send_signal(signal.SIGTERM)
-            self._supervisor.send_signal(signal.SIGCONT)  # it may have been stopped
+        self._signal(signal.SIGTERM)
         return self.wait()
+
+    def ask(self) -> None:
+        """SIGTERM to every process of the tree, which may take its time, for a checkpoint say. Returns at once."""
+        self._signal(signal.SIGUSR1)
+
+    def kill(self) -> int:
+        """SIGKILL to every process of the tree. Returns the exit code."""
+        self._signal(signal.SIGUSR2)
+        return self.wait()
+
+    def _signal(self, number: int) -> None:
+        """To the supervisor; `process_supervisor.py` says what each signal does."""
+        if self._supervisor.poll() is None:
+            self._supervisor.send_signal(number)
+            self._supervisor.send_signal(signal.SIGCONT)  # it may have been stopped
 
     def __enter__(self) -> ProcessTree:
         return self

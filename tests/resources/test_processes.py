@@ -156,3 +156,45 @@ def test_the_tree_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     started[0].stdin.close()
     assert started[0].wait(DEADLINE_SECONDS) == 0
     assert (tmp_path / "done").exists()
+
+
+STUBBORN = """
+import signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGTERM, lambda *_: Path(sys.argv[2]).write_text("asked"))
+Path(sys.argv[1]).write_text("ready")
+while True:
+    time.sleep(0.05)
+"""
+
+
+def test_a_tree_that_is_asked_may_take_its_time_and_is_killed_at_the_deadline(tmp_path: Path) -> None:
+    ready, asked = tmp_path / "ready", tmp_path / "asked"
+    with processes.start(python(STUBBORN, str(ready), str(asked)), grace_seconds=0) as tree:
+        until(ready.exists)
+        tree.ask()
+        until(asked.exists)
+        assert tree.poll() is None, "asking ended it"
+        assert tree.kill() == 128 + signal.SIGKILL
+
+
+def test_an_orphaned_tree_is_given_less_time_than_one_that_is_ended(tmp_path: Path) -> None:
+    ready, asked = tmp_path / "ready", tmp_path / "asked"
+    code = OWNER.replace("grace_seconds=0.3", "grace_seconds=600")
+    owner = subprocess.Popen(python(code, STUBBORN, str(ready), str(asked)))
+    until(ready.exists)
+    owner.kill()
+    owner.wait()
+    until(asked.exists)
+    until(lambda: not processes_named(str(asked)))
+
+
+def processes_named(argument: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if argument.encode() in (folder / "cmdline").read_bytes():
+                found.append(folder.name)
+        except OSError:
+            continue
+    return found
