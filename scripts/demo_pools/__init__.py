@@ -1,0 +1,1 @@
+"""The demo of the accelerator slots: `make demo-pools`."""
