@@ -23,7 +23,7 @@ def this_host() -> str:
 def this_boot() -> str:
     """The boot id of this machine, and the pid namespace: in another one a pid says nothing."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+    return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
 def process_of(pid: int) -> Process | None:
@@ -35,9 +35,10 @@ def process_of(pid: int) -> Process | None:
 
 
 def this_process() -> Process:
-    """The calling process."""
+    """The calling process. Raises OSError where there is no /proc."""
     process = process_of(os.getpid())
-    assert process is not None  # it is running this line
+    if process is None:
+        raise OSError("/proc/self/stat cannot be read: is /proc mounted?")
     return process
 
 
