@@ -9,6 +9,7 @@ import dagster as dg
 from llm_assets.console import console_logger
 from llm_assets.instance import warn_if_foreign
 from llm_assets.jobs import all_jobs
+from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from resources.config_errors import with_plain_errors
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.profile import CONFIGS, ROOT, load_profile, target_name
@@ -25,7 +26,10 @@ def defs() -> dg.Definitions:
     warn_if_foreign()
     loaded = with_plain_errors(lambda: dg.load_from_defs_folder(path_within_project=ROOT), CONFIGS)
     shared = dg.Definitions(
-        resources={PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS))},
+        resources={
+            PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS)),
+            ACCELERATOR_KEY: AcceleratorResource(),
+        },
         executor=EXECUTORS[load_profile().executor],
         jobs=all_jobs(loaded),
         loggers={"console": console_logger},

@@ -80,12 +80,14 @@ def _named_errors() -> tuple[type[Exception], ...]:
     from llm_assets.models.children import TrainingError
     from llm_assets.models.examples import ExamplesError
     from llm_assets.models.fine_tune import UntrainedError
+    from resources.accelerators.errors import AcceleratorError
     from resources.embedder.process import EmbeddingError
     from resources.model_sources import ModelError
     from resources.sources import SourceError
     from resources.vector_index import VectorIndexError
 
     return (
+        AcceleratorError,
         EmbeddingError,
         EmptySourceError,
         EvaluationSetError,

@@ -10,10 +10,13 @@ from pydantic import BaseModel
 
 from llm_assets.reporting import clear_failures
 from llm_assets.schema import Described
+from resources.accelerators.configuration import load_accelerators
 from resources.dagster_platform import PlatformResource
 from resources.digests import digest_json
 
 if TYPE_CHECKING:
+    from resources.accelerators.held import HeldLease
+    from resources.accelerators.resource import AcceleratorResource
     from resources.platform import Platform
 
 DATA_VERSION_TAG = "dagster/data_version"
@@ -63,6 +66,7 @@ class Stages:
         kinds: set[str],
         version: Sequence[Any],
         checks: Sequence[dg.AssetCheckSpec] | None = None,
+        pool: str | None = None,
     ) -> Decorator:
         """The decorator of a stage.
 
@@ -73,14 +77,19 @@ class Stages:
             kinds: shown in the UI.
             version: settings and code versions whose change makes its result stale.
             checks: that it reports itself.
+            pool: of accelerators.yml, for a stage that computes on a device; its function uses `leased`.
         """
         parts = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in version]
+        common, on_device = self.common(stage, description), pool_tags(pool)
+        common["tags"] |= on_device
         decorator = dg.asset(
-            **self.common(stage, description),
+            **common,
             kinds=kinds,
             deps=list(after),
             code_version=digest_json(parts)[:12],
             check_specs=checks,
+            pool=pool,
+            op_tags={"tenant": self.tenant, **on_device} if pool else None,
         )
         return cast("Decorator", decorator)
 
@@ -95,6 +104,22 @@ class Stages:
         with clear_failures(self.id), opened.state.lock(f"{self.kind}/{self.id}", on_wait=waiting):
             yield opened
 
+    @contextmanager
+    def leased(
+        self,
+        context: dg.AssetExecutionContext,
+        platform: PlatformResource,
+        accelerator: "AcceleratorResource",
+        pool: str,
+    ) -> "Iterator[tuple[Platform, HeldLease]]":
+        """As `hold`, with devices. The lease comes first: whoever holds the lock never waits for a device."""
+        with (
+            clear_failures(self.id),
+            accelerator.lease(context, pool=pool) as held,
+            self.hold(context, platform) as opened,
+        ):
+            yield opened, held
+
     def observed(
         self, context: dg.AssetExecutionContext, stage: str, version: str, metadata: Mapping[str, Any] | None = None
     ) -> None:
@@ -103,3 +128,12 @@ class Stages:
         context.log_event(dg.AssetObservation(key, metadata=metadata, tags={DATA_VERSION_TAG: version}))
         # The source's version was looked up before the step; it is looked up again when the result is recorded.
         context.get_step_execution_context().wipe_input_asset_version_info(key)
+
+
+def pool_tags(pool: str | None) -> dict[str, str]:
+    """Plain tags, by which stock Dagster can limit what our storage would: see `tag_concurrency_limits`."""
+    if pool is None:
+        return {}
+    settings = load_accelerators().pools.get(pool)
+    kind = {"accelerator/kind": settings.kind} if settings and settings.kind else {}
+    return {"accelerator/pool": pool, **kind}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CODE = ("llm_assets", "resources", "sensors", "pyproject.toml", "workspace.yaml", "dagster.yaml")
-CONFIG_FILES = ("__init__.py", "profiles.yml")
+CONFIG_FILES = ("__init__.py", "profiles.yml", "accelerators.yml")
 COMMAND_SECONDS = 180
 
 

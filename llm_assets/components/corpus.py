@@ -27,6 +27,7 @@ class Corpus(ConfigComponent):
     settings_model = CorpusSettings
 
     def check(self, fail: Fail) -> None:
+        self.check_pool(fail, ("embedder", "pool"), self.spec.settings.embedder.pool)
         tests = self.spec.settings.tests
         for table, columns in COLUMNS.items():
             for position, test in enumerate(getattr(tests, table)):

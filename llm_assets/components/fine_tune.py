@@ -20,12 +20,15 @@ class FineTune(ConfigComponent):
     settings_model = FineTuneSettings
 
     def check(self, fail: Fail) -> None:
-        for position, test in enumerate(self.spec.settings.tests.training_set):
+        settings = self.spec.settings
+        self.check_pool(fail, ("training", "pool"), settings.training.pool)
+        self.check_pool(fail, ("evaluation", "pool"), settings.evaluation.pool)
+        for position, test in enumerate(settings.tests.training_set):
             column = getattr(test, "column", None)
             if column is not None and column not in ROW_COLUMNS:
                 path = ("tests", "training_set", position, "column")
                 raise fail(path, f"'training_set' has no column '{column}'; permitted: {', '.join(ROW_COLUMNS)}")
-        corpus = self.spec.settings.data.corpus
+        corpus = settings.data.corpus
         for name in ("prompt", "completion") if corpus else ():
             try:
                 check_template(name, getattr(corpus, name))

@@ -10,6 +10,7 @@ from llm_assets.corpora.opening import open_chunker, open_source, open_store, pa
 from llm_assets.corpora.settings import CorpusSpec
 from llm_assets.reporting import clear_failures, picture, rate, table
 from llm_assets.stages import Stages
+from resources.accelerators.resource import AcceleratorResource
 from resources.dagster_platform import PlatformResource
 from resources.digests import digest_json
 
@@ -101,7 +102,7 @@ def _chunks(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
         kinds={"python", "lance"},
         version=(
             settings.chunk,
-            settings.embedder,
+            settings.embedder.decisive,
         ),
     )
     def chunks_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
@@ -131,10 +132,16 @@ def _embeddings(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
         "One vector a distinct text, kept by content and embedder.",
         after=[stages.key("chunks")],
         kinds={"python", "lance"},
-        version=(settings.embedder,),
+        version=(settings.embedder.decisive,),
+        pool=settings.embedder.pool,
     )
-    def embeddings_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
-        with stages.hold(context, platform) as opened, open_store(opened, spec) as store:
+    def embeddings_asset(
+        context: dg.AssetExecutionContext, platform: PlatformResource, accelerator: AcceleratorResource
+    ) -> dg.MaterializeResult:
+        with (
+            stages.leased(context, platform, accelerator, settings.embedder.pool) as (opened, held),
+            open_store(opened, spec, held.start) as store,
+        ):
             report = embeddings.embed_corpus(opened, spec, store, log=context.log.info)
             version = digest_json(
                 [chunks.chunks_version(opened.state, spec.tenant, spec.name), store.embedder.fingerprint]
@@ -148,6 +155,7 @@ def _embeddings(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
                     "seconds": round(report.seconds, 2),
                     "embedder": settings.embedder.model,
                     "dimension": store.embedder.dimension,
+                    **held.metadata(),
                 },
             )
 
@@ -155,7 +163,7 @@ def _embeddings(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
 
 
 def _vector_index(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
-    key = stages.key("vector_index")
+    key, pool = stages.key("vector_index"), spec.settings.embedder.pool
     check = dg.AssetCheckSpec(
         "fit_to_serve", asset=key, blocking=True, description="Complete, found again, and past its retrieval gate."
     )
@@ -170,9 +178,15 @@ def _vector_index(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
             spec.settings.evaluation,
         ),
         checks=[check],
+        pool=pool,
     )
-    def vector_index_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
-        with stages.hold(context, platform) as opened, open_store(opened, spec) as store:
+    def vector_index_asset(
+        context: dg.AssetExecutionContext, platform: PlatformResource, accelerator: AcceleratorResource
+    ) -> dg.MaterializeResult:
+        with (
+            stages.leased(context, platform, accelerator, pool) as (opened, held),
+            open_store(opened, spec, held.start) as store,
+        ):
             report = vector_index.build(
                 opened,
                 spec,
@@ -188,7 +202,7 @@ def _vector_index(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
                 )
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(report.served.content if report.served else "nothing served"),
-                metadata=metadata.of_index(report),
+                metadata={**metadata.of_index(report), **held.metadata()},
                 check_results=[_fit_to_serve(report)],
             )
 
@@ -205,15 +219,23 @@ def _fit_to_serve(report: vector_index.BuildReport) -> dg.AssetCheckResult:
 
 
 def _retrieval_evaluation(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
+    pool = spec.settings.embedder.pool
+
     @stages.asset(
         "retrieval_evaluation",
         "How well the served index answers the corpus's own questions.",
         after=[stages.key("vector_index")],
         kinds={"python"},
         version=(spec.settings.evaluation,),
+        pool=pool,
     )
-    def retrieval_evaluation(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
-        with stages.hold(context, platform) as opened, open_store(opened, spec) as store:
+    def retrieval_evaluation(
+        context: dg.AssetExecutionContext, platform: PlatformResource, accelerator: AcceleratorResource
+    ) -> dg.MaterializeResult:
+        with (
+            stages.leased(context, platform, accelerator, pool) as (opened, held),
+            open_store(opened, spec, held.start) as store,
+        ):
             found = evaluation.of_served(opened, spec, store)
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(digest_json(found.metrics)),
@@ -229,6 +251,7 @@ def _retrieval_evaluation(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefiniti
                         sorted(found.details["per_query"], key=lambda row: row["ndcg"])[:HARDEST],
                         ["query_id", "ndcg", "first_relevant", "top", "text"],
                     ),
+                    **held.metadata(),
                 },
             )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from llm_assets.corpora.chunks import chunks_table
+from resources import processes
 from resources.digests import digest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from llm_assets.corpora.settings import CorpusSpec
     from resources.embedder import Embedder, EmbedderProcess
     from resources.platform import Platform
+    from resources.processes import Start
     from resources.tables import Table
 
 BATCH_TEXTS = 1024  # texts of one transaction; the embedder sorts them by length
@@ -47,10 +49,14 @@ class EmbeddingStore:
         platform: where the tables are.
         spec: a corpus of the tenant.
         embedder: names the table by its fingerprint, and embeds what is missing.
+        start: starts the process that embeds: a lease's, or without one `processes.start`.
     """
 
-    def __init__(self, platform: Platform, spec: CorpusSpec, embedder: Embedder) -> None:
+    def __init__(
+        self, platform: Platform, spec: CorpusSpec, embedder: Embedder, start: Start = processes.start
+    ) -> None:
         self.embedder = embedder
+        self._start = start
         self._platform, self._spec = platform, spec
         tables = platform.embeddings(spec.tenant)
         self.table: Table = tables.table(table_name(embedder.fingerprint), self._schema, "text_digest")
@@ -107,6 +113,7 @@ class EmbeddingStore:
                     cache_dir=self._platform.cache,
                     runtime=settings.runtime,
                     threads=settings.threads,
+                    start=self._start,
                 )
             )
         return self._process

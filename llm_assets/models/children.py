@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from llm_assets.training.failure import FAILURE
 from resources import processes
 from resources.profile import ROOT
+from resources.threads import THREADS_VARIABLE
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 20  # a step of a small model on a busy CPU and a checkpoint fit into it
@@ -27,8 +27,8 @@ def run_job(
     job: Path,
     run: Path,
     *,
-    threads: int,
-    env: Mapping[str, str] | None = None,
+    threads: int | None = None,
+    start: processes.Start = processes.start,
     each: Callable[[], None] = lambda: None,
 ) -> None:
     """Run `python -m MODULE JOB RUN` until its whole process tree is gone; an exception here ends the tree.
@@ -37,8 +37,8 @@ def run_job(
         module: of `llm_assets.training`.
         job: the job file.
         run: where the job works and leaves its result.
-        threads: CPU threads.
-        env: a lease's variables, and where Dagster listens.
+        threads: CPU threads; by default those of the lease.
+        start: starts the process: a lease's, or `processes.start`.
         each: called twice a second while it runs.
 
     Raises:
@@ -46,16 +46,11 @@ def run_job(
     """
     command = [sys.executable, "-W", "ignore::FutureWarning", "-m", module, str(job), str(run)]
     (run / FAILURE).unlink(missing_ok=True)
-    variables = {"OMP_NUM_THREADS": str(threads), **(env or {})}
-    with processes.start(command, env=variables, cwd=ROOT, grace_seconds=GRACE_SECONDS) as tree:
+    wanted = {THREADS_VARIABLE: str(threads)} if threads else {}
+    with start(command, env=wanted, cwd=ROOT, grace_seconds=GRACE_SECONDS) as tree:
         code = _waited(tree, each)
     if code != 0:
         raise TrainingError(f"{module.rpartition('.')[2]}: {_reason(run, code)}")
-
-
-def available_threads(wanted: int | None) -> int:
-    """The threads that are asked for, or one for each core this process may use."""
-    return wanted or len(os.sched_getaffinity(0))
 
 
 def _waited(tree: processes.ProcessTree, each: Callable[[], None]) -> int:

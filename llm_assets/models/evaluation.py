@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_assets import evaluations
-from llm_assets.models.children import available_threads, run_job
+from llm_assets.models.children import run_job
 from llm_assets.models.fine_tune import KEY_CHARS, Each, Run, UntrainedError
 from llm_assets.models.scoring import Estimate, accurate, exact_match, mean, paired_difference, share
 from llm_assets.models.training_set import HELD_OUT, rows_digest
 from llm_assets.training.jobs import EvaluateJob, read_rows, write_rows
+from resources import processes
 from resources.digests import digest_json
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from llm_assets.models.settings import FineTuneSpec
     from resources.platform import Platform
+    from resources.processes import Start
     from resources.state import State
     from resources.tables import Table
 
@@ -63,7 +65,7 @@ def ask(
     spec: FineTuneSpec,
     rows: Sequence[Mapping[str, Any]],
     *,
-    env: Mapping[str, str] | None = None,
+    start: Start = processes.start,
     each: Each = lambda: None,
 ) -> None:
     """Put the held-out examples to both models and keep their answers.
@@ -72,7 +74,7 @@ def ask(
         run: finished.
         spec: the fine-tune.
         rows: of the training set.
-        env: variables for the process.
+        start: starts the process: a lease's, or `processes.start`.
         each: called while it runs.
 
     Raises:
@@ -86,7 +88,7 @@ def ask(
     job = _job(run, spec, data)
     job.write(folder / "job.json")
     module = "llm_assets.training.evaluate"
-    run_job(module, folder / "job.json", folder, threads=job.threads, env=env, each=each)
+    run_job(module, folder / "job.json", folder, threads=job.threads, start=start, each=each)
     data.unlink()  # the text lives in the training set only
 
 
@@ -149,7 +151,7 @@ def _job(run: Run, spec: FineTuneSpec, data: Path) -> EvaluateJob:
         settings=spec.settings.evaluation.model_dump(),
         max_tokens=training.max_tokens,
         chat=training.chat,
-        threads=available_threads(training.threads),
+        threads=training.threads,
         label=spec.id,
     )
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_assets.models.children import available_threads, run_job
+from llm_assets.models.children import run_job
 from llm_assets.models.training_set import TRAIN, rows_digest
 from llm_assets.training.checkpoints import file_digest, is_whole
 from llm_assets.training.jobs import TrainJob, read_rows, write_rows
 from llm_assets.training.reporting import METRICS
+from resources import processes
 from resources import state_schema as schema
 from resources.digests import digest, digest_json
 from resources.language_model import LanguageModel, open_language_model
@@ -21,6 +22,7 @@ from resources.language_model import LanguageModel, open_language_model
 if TYPE_CHECKING:
     from llm_assets.models.settings import FineTuneSpec
     from resources.platform import Platform
+    from resources.processes import Start
 
 TRAINER_VERSION = "1"  # part of the run's key: raise it when the same job gives another result
 KEY_CHARS = 16
@@ -96,7 +98,7 @@ def train(
     spec: FineTuneSpec,
     rows: Sequence[Mapping[str, Any]],
     *,
-    env: Mapping[str, str] | None = None,
+    start: Start = processes.start,
     each: Each = lambda: None,
 ) -> bool:
     """Train until the run is finished; a finished one is left as it is, a killed one goes on.
@@ -105,7 +107,7 @@ def train(
         run: from `open_run`.
         spec: the fine-tune.
         rows: of the training set.
-        env: variables for the training process.
+        start: starts the training process: a lease's, or `processes.start`.
         each: called while it runs.
 
     Returns:
@@ -122,17 +124,17 @@ def train(
     data = run.path / "data.jsonl"
     write_rows(data, [dict(row) for row in rows if row["split"] == TRAIN])
     settings = spec.settings.training
-    threads = available_threads(settings.threads)
     job = TrainJob(
         model=str(run.base.path),
         reference=run.base.reference,
         data=str(data),
         settings=settings.model_dump(),
-        threads=threads,
+        threads=settings.threads,
         label=spec.id,
     )
     job.write(run.path / "job.json")
-    run_job("llm_assets.training.train", run.path / "job.json", run.path, threads=threads, env=env, each=each)
+    module = "llm_assets.training.train"
+    run_job(module, run.path / "job.json", run.path, threads=settings.threads, start=start, each=each)
     _tidy(run)
     return True
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from resources import processes
+from resources.processes import Start
+
 OBSERVE_SECONDS = 10  # between points of the live loss curve in the asset's page
 
-Work = Callable[[Mapping[str, str] | None, Callable[[], None]], Any]
+Work = Callable[[Start, Callable[[], None]], Any]
 
 
-def in_child(context: dg.AssetExecutionContext, work: Work) -> None:
-    """Do work with the environment that lets its process report to Dagster, and show what it reports."""
+def in_child(context: dg.AssetExecutionContext, start: Start, work: Work) -> None:
+    """Do work whose process, started with what `work` is given, reports to Dagster; show what it reports.
+
+    Args:
+        context: of the asset.
+        start: a lease's.
+        work: is given what starts its process, and what it must call about twice a second meanwhile.
+    """
     with (
         warnings.catch_warnings(action="ignore", category=dg.PreviewWarning),  # of Dagster about its own reader
         dg.open_pipes_session(
@@ -25,7 +34,18 @@ def in_child(context: dg.AssetExecutionContext, work: Work) -> None:
         ) as session,
     ):
         live = _Live(context, session)
-        work(session.get_bootstrap_env_vars(), live.show)
+        work(_reporting(start, session.get_bootstrap_env_vars()), live.show)
+
+
+def _reporting(start: Start, variables: Mapping[str, str]) -> Start:
+    """`start`, with the variables that let the process find Dagster."""
+
+    def started(
+        command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
+    ) -> processes.ProcessTree:
+        return start(command, env={**variables, **(env or {})}, **options)
+
+    return started
 
 
 class _Live:

@@ -69,7 +69,7 @@ class LoraSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """How the model is trained. All but the last three decide the result."""
+    """How the model is trained. All but the last four decide the result."""
 
     lora: LoraSettings = LoraSettings()
     epochs: float = Field(default=2, gt=0, description="Passes over the data.")
@@ -88,7 +88,8 @@ class TrainingSettings(Settings):
         default=None, ge=1, description="Examples at once in memory; by default the batch."
     )
     checkpoint_steps: int = Field(default=20, ge=1, description="Steps between checkpoints.")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; by default one a core.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; by default those of the lease.")
+    pool: str = Field(default="small", description="Pool of accelerators.yml: what training asks for.")
 
     @model_validator(mode="after")
     def _divides(self) -> TrainingSettings:
@@ -99,7 +100,7 @@ class TrainingSettings(Settings):
     @property
     def decisive(self) -> dict[str, object]:
         """What decides the result: not how it is carried out."""
-        return self.model_dump(exclude={"micro_batch", "checkpoint_steps", "threads"})
+        return self.model_dump(exclude={"micro_batch", "checkpoint_steps", "threads", "pool"})
 
 
 class EvaluationSettings(Settings):
@@ -108,11 +109,12 @@ class EvaluationSettings(Settings):
     max_examples: int | None = Field(default=None, ge=1, description="By default all that are held out.")
     max_new_tokens: int | None = Field(default=None, ge=1, description="By default what the longest answer needs.")
     batch: int = Field(default=16, ge=1, description="Examples at once in memory.")
+    pool: str = Field(default="evaluate", description="Pool of accelerators.yml: what the examination asks for.")
 
     @property
     def decisive(self) -> dict[str, object]:
         """What decides the result: not how it is carried out."""
-        return self.model_dump(exclude={"batch"})
+        return self.model_dump(exclude={"batch", "pool"})
 
 
 class GateSettings(Settings):

@@ -30,7 +30,7 @@ SIDES = ("base", "tuned")
 
 def evaluate(job: EvaluateJob, run: Path, report: Reporter) -> None:
     """Write `RUN_FOLDER/answers.jsonl`: each row's loss and answer from both models."""
-    loading.use_threads(job.threads)
+    loading.use_lease(job.threads)
     loading.quiet_libraries()
     tokenizer = loading.load_tokenizer(job.model)
     rows = read_rows(Path(job.data))

@@ -30,7 +30,7 @@ class TrainJob(Job):
         reference: what people call that model; the adapter keeps it.
         data: rows to train on, JSON lines.
         settings: `TrainingSettings` as a dictionary.
-        threads: CPU threads.
+        threads: CPU threads; None: those of the lease.
         label: who is trained, for progress lines.
     """
 
@@ -38,7 +38,7 @@ class TrainJob(Job):
     reference: str
     data: str
     settings: dict[str, Any]
-    threads: int
+    threads: int | None
     label: str
 
 
@@ -52,7 +52,7 @@ class EvaluateJob(Job):
         data: held-out rows, JSON lines.
         settings: `EvaluationSettings` as a dictionary.
         max_tokens, chat: how the rows were encoded for training.
-        threads: CPU threads.
+        threads: CPU threads; None: those of the lease.
         label: who is evaluated, for progress lines.
     """
 
@@ -62,7 +62,7 @@ class EvaluateJob(Job):
     settings: dict[str, Any]
     max_tokens: int
     chat: bool
-    threads: int
+    threads: int | None
     label: str
 
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Literal
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is a local folder here
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from resources.threads import cpu_threads
+from resources.torch_memory import limit_memory
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -22,11 +25,15 @@ def quiet_libraries() -> None:
     logging.disable_progress_bar()
 
 
-def use_threads(threads: int) -> None:
-    """The same count gives the same sums: results can be compared bit by bit on one machine."""
+def use_lease(threads: int | None) -> None:
+    """Keep to what this process was granted: CPU threads, and its part of a shared device's memory.
+
+    The same count of threads gives the same sums: results can be compared bit by bit on one machine.
+    """
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(cpu_threads(threads))
+    limit_memory()
 
 
 def has_bf16() -> bool:

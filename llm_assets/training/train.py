@@ -48,7 +48,7 @@ class TrainingStopped(SystemExit):
 
 def train(job: TrainJob, run: Path, report: Reporter) -> None:
     """Train, or go on training, until `RUN_FOLDER/adapter` is whole."""
-    loading.use_threads(job.threads)
+    loading.use_lease(job.threads)
     loading.quiet_libraries()
     seed_everything(job.settings["seed"])
     tokenizer = loading.load_tokenizer(job.model)
@@ -237,7 +237,7 @@ def _intention(job: TrainJob, examples: list[Encoded], plan: Plan, model: PeftMo
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     return (
         f"{job.label}: {len(examples)} examples, {sum(map(len, examples))} tokens, {plan.steps} steps of "
-        f"{job.settings['batch']}, {trained / 1e6:.1f} M trained weights, {job.threads} threads"
+        f"{job.settings['batch']}, {trained / 1e6:.1f} M trained weights, {torch.get_num_threads()} threads"
     )
 
 

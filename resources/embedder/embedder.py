@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -13,6 +12,7 @@ from resources.embedder.languages import known_languages
 from resources.embedder.runtimes import Runtime, choose
 from resources.embedder.tokens import TokenCounter, tokenizer_file
 from resources.model_sources import ModelError, resolve
+from resources.threads import cpu_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ def open_embedder(
         base: what a `path:` reference is relative to.
         runtime: auto takes OpenVINO on a CPU if the model can be exported and the export matches the
             reference, else sentence-transformers.
-        threads: CPU threads; default: as many CPUs as this process may use.
+        threads: CPU threads; default: as in `resources.threads`.
         languages: ISO 639-1 codes that the model serves; default: what its card says.
 
     Raises:
@@ -46,7 +46,7 @@ def open_embedder(
     if runtime not in get_args(RuntimeName):
         raise ModelError(reference, f"unknown runtime '{runtime}'. Permitted: {', '.join(get_args(RuntimeName))}.")
     definition = read_definition(resolve(reference, base, cache_dir=cache_dir))
-    return Embedder(definition, cache_dir, runtime, threads or len(os.sched_getaffinity(0)), languages)
+    return Embedder(definition, cache_dir, runtime, cpu_threads(threads), languages)
 
 
 class Embedder:

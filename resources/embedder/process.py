@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
+from resources import processes
 from resources.embedder.exports import tail
 from resources.embedder.frames import read_message, read_vectors, write_message
-from resources.processes import ProcessTree, start
+from resources.processes import ProcessTree, Start
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +36,8 @@ class EmbedderProcess:
         base: what a `path:` reference is relative to.
         cache_dir: for exported models.
         runtime: as in `open_embedder`.
-        threads: CPU threads of the child; default: all that it may use.
-        env: added to the child's environment: a lease's devices.
+        threads: CPU threads of the child; default: those of the lease, or all that it may use.
+        start: starts the child: a lease's, or `processes.start`.
 
     Attributes:
         runtime: what computes the vectors, with its precision; known once it has started.
@@ -50,9 +51,9 @@ class EmbedderProcess:
         cache_dir: Path,
         runtime: RuntimeName = "auto",
         threads: int | None = None,
-        env: Mapping[str, str] | None = None,
+        start: Start = processes.start,
     ) -> None:
-        self._reference, self._env = reference, dict(env or {})
+        self._reference, self._start = reference, start
         self._settings = {
             "reference": reference,
             "base": str(base) if base else None,
@@ -68,9 +69,8 @@ class EmbedderProcess:
         with ExitStack() as stack:
             self._errors = stack.enter_context(tempfile.TemporaryFile())  # a file: a full pipe would stop the child
             self._tree = stack.enter_context(
-                start(
+                self._start(
                     [sys.executable, "-m", WORKER],
-                    env=self._env,
                     cwd=Path(__file__).resolve().parents[2],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from resources.embedder.batches import batches
 from resources.model_sources import ModelError
+from resources.torch_memory import limit_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,7 @@ class SentenceTransformersRuntime:
         import torch
 
         torch.set_num_threads(threads)
+        limit_memory()
         self._model = load_reference(definition)
         self._dimension = definition.dimension
         if (found := self._model.get_embedding_dimension()) != self._dimension:

@@ -59,3 +59,12 @@ def test_a_right_configuration_passes_where_a_template_stands_for_a_number_and_f
     project.write(FILE, text + "  chunk: {max_tokens: \"{{ var('size') }}\"}\n")
     done = project.run("dg", "check", "defs")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_unknown_pool_is_refused_with_its_place_the_file_of_the_pools_and_the_pools_there(
+    project: Project,
+) -> None:
+    project.write(FILE, HANDBOOK + "  embedder: {pool: huge}\n")
+    known = "embed, evaluate, full, inference, lora, small"
+    said = rf"dbt_like_configs/accelerators\.yml has no pool 'huge'; pools there: {known}"
+    assert re.search(rf"{FILE}:5: attributes\.embedder\.pool: {said}", check_defs(project))

@@ -33,5 +33,8 @@ def test_a_wrong_field_is_refused(changes: dict[str, Any], said: str) -> None:
 
 def test_how_a_training_is_carried_out_does_not_decide_its_result() -> None:
     plain = settings().training.decisive
-    assert settings(training={"micro_batch": 2, "threads": 1, "checkpoint_steps": 5}).training.decisive == plain
+    execution = {"micro_batch": 2, "threads": 1, "checkpoint_steps": 5, "pool": "lora"}
+    assert settings(training=execution).training.decisive == plain
+    examined = settings(evaluation={"batch": 2, "pool": "lora"}).evaluation.decisive
+    assert examined == settings().evaluation.decisive
     assert settings(training={"lora": {"rank": 8}}).training.decisive != plain

@@ -1,0 +1,178 @@
+"""A lease in the hands of the step that holds it: *lease in, process tree out*."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import TYPE_CHECKING
+
+from resources import processes
+from resources.accelerators.catalogue import catalogue
+from resources.accelerators.errors import LeaseLost, LedgerError
+from resources.accelerators.keeper import Ending, Keeper, Tell
+from resources.accelerators.ledger.liveness import process_of, this_process
+from resources.accelerators.memory_watch import MemoryWatch
+from resources.accelerators.trees import Trees
+from resources.accelerators.units import shown_gb
+from resources.accelerators.usage import use_of
+from resources.accelerators.visibility import environment
+
+if TYPE_CHECKING:
+    from resources.accelerators.configuration import Accelerators
+    from resources.accelerators.leases import Lease
+    from resources.accelerators.ledger.ledger import Ledger
+    from resources.accelerators.requests import Process
+
+
+class HeldLease:
+    """What a step does with its devices. From `hold`.
+
+    Attributes:
+        lease: what was granted.
+        env: the variables that make a process see the granted devices and no others.
+    """
+
+    def __init__(self, ledger: Ledger, accelerators: Accelerators, lease: Lease) -> None:
+        self._ledger, self._accelerators = ledger, accelerators
+        self.lease = lease
+        self._devices = {
+            share.device: device
+            for share in lease.shares
+            if (device := ledger.view().devices.get(share.device)) is not None
+        }
+        self.env: Mapping[str, str] = environment(lease, self._devices)
+        self._began = time.monotonic()
+        self.trees = Trees()
+        self.memory = MemoryWatch(lease, self._devices)
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: processes.Stream = DEVNULL,
+        stdout: processes.Stream = None,
+        stderr: processes.Stream = None,
+        grace_seconds: float = 10,
+    ) -> processes.ProcessTree:
+        """As `processes.start`, under the lease: the devices are not free before the tree is empty.
+
+        Raises:
+            LeaseLost: it is not held any more, or is being taken back.
+        """
+        tree = processes.start(
+            command,
+            env={**self.env, **(env or {})},
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            grace_seconds=grace_seconds,
+        )
+        try:
+            self._take_in(tree)
+        except BaseException:
+            tree.kill()
+            raise
+        return tree
+
+    def _take_in(self, tree: processes.ProcessTree) -> None:
+        supervisor = process_of(tree.pid)
+        if supervisor is not None:  # else it has ended already
+            self._ledger.attach(self.lease.id, supervisor)
+        if not self.trees.add(tree):
+            raise LeaseLost(f"lease {self.lease.id}: it is being taken back, so nothing more is started under it")
+
+    def metadata(self) -> dict[str, str | float]:
+        """What a materialisation says of its devices: which, since when, and what they used."""
+        seconds = time.monotonic() - self._began
+        use = use_of(self.lease.shares, seconds, self._devices, catalogue(), self._accelerators)
+        shares = (f"{share.device}: {shown_gb(share.memory)}" for share in self.lease.shares)
+        return {
+            "pool": self.lease.request.pool,
+            "devices": ", ".join(shares),
+            "seconds waited for devices": round(self.lease.waited, 1),
+            "device-seconds": round(use.device_seconds, 1),
+            "peak memory": shown_gb(self.memory.peak) if self.memory.peak else "not measured",
+            "energy in kWh, at rated power": "not known" if use.kwh is None else round(use.kwh, 6),
+            "cost in USD": "not known" if use.usd is None else round(use.usd, 6),
+        }
+
+
+@contextmanager
+def hold(
+    ledger: Ledger,
+    accelerators: Accelerators,
+    lease: Lease,
+    *,
+    owners: Sequence[Process] = (),
+    release: bool,
+    tell: Tell,
+) -> Iterator[HeldLease]:
+    """Keep a lease, watch it, and leave it with none of its processes alive.
+
+    Args:
+        ledger: that granted it.
+        accelerators: its configuration.
+        lease: granted for this step.
+        owners: processes whose death ends this one as well: the run's worker.
+        release: whether it is ours to give back; else the executor does.
+        tell: told of what people should know.
+
+    Raises:
+        TakenBack: the work failed because the ledger took the devices back.
+        MemoryExceeded: it was ended because it used more memory than was granted.
+    """
+    held, me = HeldLease(ledger, accelerators, lease), this_process()
+    ledger.attach(lease.id, me)
+    keeper = Keeper(
+        ledger,
+        lease,
+        held.trees,
+        owners=owners,
+        memory=held.memory,
+        kill_over_use=accelerators.enforce == "kill",
+        tell=tell,
+    )
+    keeper.start()
+    try:
+        yield held
+    except Exception as error:
+        if keeper.ending:
+            raise _ended(keeper.ending) from error
+        raise
+    finally:
+        keeper.leave()
+        _leave(ledger, held, me, release=release or keeper.ending is not None, tell=tell)
+
+
+class TakenBack(LeaseLost):
+    """The devices were needed elsewhere; asked again, the work goes on from its checkpoint."""
+
+
+class MemoryExceeded(LeaseLost):
+    """More memory was used than was granted."""
+
+
+def _ended(ending: Ending) -> LeaseLost:
+    return (MemoryExceeded if ending.reason == "memory" else TakenBack)(ending.message)
+
+
+def _leave(ledger: Ledger, held: HeldLease, me: Process, *, release: bool, tell: Tell) -> None:
+    """A ledger that does not answer now finds the holders dead later."""
+    held.trees.close()
+    for tree in held.trees.living():
+        tree.terminate()
+    lease = held.lease
+    try:
+        if held.memory.peak:
+            ledger.report_use(lease.id, peak_memory=held.memory.peak)
+        ledger.detach(lease.id, me)
+        if release:
+            ledger.release(lease.run_id, lease.step_key)
+    except LedgerError as error:
+        tell(f"lease {lease.id}: not given back yet, it is free when this process has ended: {error}")
