@@ -37,14 +37,14 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
 
-    def start(self) -> None:
+    def start(self, max_connections: int = 100) -> None:
         password_file = self._folder / "password"
         password_file.write_text(PASSWORD)
         if os.geteuid() == 0:
             for path in (self._folder, password_file):
                 os.chown(path, pwd.getpwnam(self.user).pw_uid, -1)
         data = str(self._folder / "data")
-        options = f"-h 127.0.0.1 -p {self.port} -k {self._folder} -F"
+        options = f"-h 127.0.0.1 -p {self.port} -k {self._folder} -F -N {max_connections}"
         self._run("initdb", "-D", data, "-U", "tester", "-A", "scram-sha-256", "--pwfile", str(password_file), "-N")
         self._run("pg_ctl", "-D", data, "-l", str(self._folder / "log"), "-o", options, "-w", "start")
 
