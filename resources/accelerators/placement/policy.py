@@ -12,6 +12,7 @@ from resources.accelerators.requests import Request
 if TYPE_CHECKING:
     from resources.accelerators.configuration import PolicySettings
     from resources.accelerators.deciding.state import State
+    from resources.accelerators.placement.topsis import DeviceFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,15 @@ class Candidate:
 
     Attributes:
         devices: one, or a gang.
-        spare: bytes on them that nobody could use then; of a shared device, those that stay free.
+        spare: bytes on them beyond what is asked for; of a shared device, those that would stay free.
         left: free devices that would stay in their link group.
-        order: numbers of the devices in the order of the inventory.
+        order: host, index and id of each device: the order of the inventory.
     """
 
     devices: tuple[Device, ...]
     spare: int
     left: int
-    order: tuple[int, ...]
+    order: tuple[tuple[str, int, str], ...]
 
 
 class Policy(Protocol):
@@ -44,15 +45,14 @@ class Policy(Protocol):
         ...
 
 
-class DeviceFigures(Protocol):
-    """What the catalogue says of a model; None: not known."""
+class FirstFit:
+    """The first of the inventory; a gang in the link group with the fewest free devices."""
 
-    @property
-    def bf16_flops(self) -> float | None: ...
-    @property
-    def watts(self) -> float | None: ...
-    @property
-    def usd(self) -> float | None: ...
+    name = "first_fit"
+
+    def choose(self, candidates: Sequence[Candidate], request: Request, state: State) -> Candidate:
+        """The first candidate."""
+        return min(candidates, key=lambda found: (found.left if len(found.devices) > 1 else 0, found.order))
 
 
 class BestFit:
@@ -62,9 +62,18 @@ class BestFit:
 
     def choose(self, candidates: Sequence[Candidate], request: Request, state: State) -> Candidate:
         """The candidate that leaves least over."""
-        return min(candidates, key=lambda candidate: (candidate.spare, candidate.left, candidate.order))
+        return min(candidates, key=fit)
+
+
+def fit(found: Candidate) -> tuple[int, int, tuple[tuple[str, int, str], ...]]:
+    """The smaller, the tighter."""
+    return (found.spare, found.left, found.order)
 
 
 def policy_of(settings: PolicySettings, catalogue: Mapping[str, DeviceFigures]) -> Policy:
-    """The policy that accelerators.yml names."""
-    return BestFit()
+    """The policy that accelerators.yml names; `catalogue` is by model name."""
+    from resources.accelerators.placement.topsis import Topsis
+
+    if settings.name == "topsis":
+        return Topsis(catalogue, dict(settings.weights))
+    return FirstFit() if settings.name == "first_fit" else BestFit()
