@@ -1,10 +1,12 @@
-"""The searchable index of a corpus: one protocol, LanceDB embedded as the default backend."""
+"""The searchable index of a corpus: one protocol, LanceDB embedded by default, Weaviate where it is served."""
 
 from __future__ import annotations
 
 from resources.vector_index.errors import (
+    IndexUnavailable,
     InvalidQuery,
     InvalidRows,
+    RowsRefused,
     SnapshotGone,
     StaleBase,
     UnknownCollection,
@@ -18,9 +20,11 @@ __all__ = [
     "FILTER_FIELDS",
     "Hit",
     "IndexSpec",
+    "IndexUnavailable",
     "InvalidQuery",
     "InvalidRows",
     "Mode",
+    "RowsRefused",
     "Snapshot",
     "SnapshotGone",
     "StaleBase",

@@ -25,3 +25,11 @@ class InvalidRows(VectorIndexError):
 
 class InvalidQuery(VectorIndexError):
     """A search that cannot be run: neither text nor vector, an unknown filter, a wrong dimension."""
+
+
+class IndexUnavailable(VectorIndexError):
+    """The server cannot be reached, refuses the key, or is too old; what is served is as it was."""
+
+
+class RowsRefused(VectorIndexError):
+    """The server did not take rows, named in the message; writing the difference again goes on from there."""

@@ -7,7 +7,6 @@ what it reads cannot change under it. Small collections are searched exactly, la
 from __future__ import annotations
 
 import os
-import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +14,11 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
 from resources.vector_index import lance_reading, lance_upkeep, lance_writing
+from resources.vector_index.checks import checked_mode, checked_name, checked_text, checked_vector
 from resources.vector_index.errors import (
-    InvalidQuery,
     SnapshotGone,
     StaleBase,
     UnknownCollection,
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from lancedb.db import DBConnection
     from lancedb.table import Table
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _OPEN_SNAPSHOTS = 16
 
 
@@ -70,11 +68,7 @@ class LanceIndex:
 
     def create(self, collection: str, spec: IndexSpec) -> Snapshot:
         """Make an empty collection, or find it there with an equal spec."""
-        if not _NAME.fullmatch(collection):
-            raise VectorIndexError(
-                f"collection '{collection}': a name has 1 to 128 letters, digits, '_', '.' or '-' and does not "
-                "start with a sign"
-            )
+        checked_name(collection)
         if collection in self.collections():
             table = self._writable(collection)
         else:
@@ -146,16 +140,15 @@ class LanceIndex:
         dense_trust: float = 1.0,
     ) -> list[Hit]:
         """The best `k` chunks, best first; see `VectorIndex.search`."""
-        if mode not in get_args(Mode):
-            raise InvalidQuery(f"no search mode '{mode}'; permitted: {', '.join(get_args(Mode))}")
+        checked_mode(mode)
         predicate, limit = sql(conditions(where)), depth(k) if mode == "hybrid" else k
         texts: lance_reading.Rows = {}
         vectors: lance_reading.Rows = {}
         with self._reading(snapshot) as table:
             if mode != "vector":
-                texts = lance_reading.by_text(table, _text(text, mode), predicate, limit)
+                texts = lance_reading.by_text(table, checked_text(text, mode), predicate, limit)
             if mode != "text":
-                checked = _vector(vector, self._spec(table).dimension, mode)
+                checked = checked_vector(vector, self._spec(table).dimension, mode)
                 vectors = lance_reading.by_vector(table, checked, predicate, limit)
         scores = _scores(texts or vectors)
         if mode == "hybrid":
@@ -190,6 +183,17 @@ class LanceIndex:
         table = self._writable(collection)
         lance_upkeep.prune(table, {*map(_version, kept), table.version}, purge=purge)
         return Snapshot(collection, table.version)
+
+    def publish(self, corpus: str, snapshot: Snapshot) -> None:
+        """Nobody reads a folder by a corpus's name: the served pointer is all there is."""
+
+    def published(self, corpus: str) -> str | None:
+        """There are no such names."""
+        return None
+
+    def health(self, collection: str) -> Mapping[str, str | int | float]:
+        """Nothing runs."""
+        return {}
 
     def _writable(self, collection: str) -> Table:
         """The table at its newest version."""
@@ -234,26 +238,6 @@ class LanceIndex:
         if spec is None:
             raise VectorIndexError(f"table '{table.name}' in {self.root} is not a collection of this project")
         return spec
-
-
-def _vector(vector: Any, dimension: int, mode: Mode) -> np.ndarray:
-    import numpy as np
-
-    if vector is None:
-        raise InvalidQuery(f"a {mode} search needs the question's vector")
-    checked = np.asarray(vector, dtype=np.float32)
-    if checked.shape != (dimension,) or not np.isfinite(checked).all() or not checked.any():
-        raise InvalidQuery(
-            f"the question's vector has shape {checked.shape}; the collection takes ({dimension},), finite, "
-            "not zero: is it from the collection's own embedder?"
-        )
-    return checked
-
-
-def _text(text: str | None, mode: Mode) -> str:
-    if text is None:
-        raise InvalidQuery(f"a {mode} search needs the question's text")
-    return text
 
 
 def _gone(snapshot: Snapshot) -> SnapshotGone:

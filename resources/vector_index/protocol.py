@@ -11,7 +11,7 @@ Writers of one collection must be serialised by the caller (a lock by the collec
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from resources.vector_index.filters import Where
@@ -43,12 +43,16 @@ class IndexSpec:
         exact_below: below this many rows a vector search compares with every row: recall 1, some milliseconds.
         neighbours: links of a node in the HNSW graph (m).
         build_width: candidates weighed while the graph is built (ef_construction).
+        shape: the backend's own settings of a collection that cannot be changed, as JSON; empty: its defaults.
+        tuning: those that can be changed in place, as JSON; no part of the comparison of two specs.
     """
 
     dimension: int
     exact_below: int = 20_000
     neighbours: int = 20
     build_width: int = 300
+    shape: str = ""
+    tuning: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -223,4 +227,22 @@ class VectorIndex(Protocol):
         Does nothing while there is little to gain, unless `purge` asks for it at once, leftovers of killed writers
         included. Returns the latest state, which holds the same rows as before.
         """
+        ...
+
+    def publish(self, corpus: str, snapshot: Snapshot) -> None:
+        """Let a corpus's name on the server lead to what is served, in one step; nothing where there is no server.
+
+        Readers of this project follow the served pointer; the name is for everybody else. Safe to repeat.
+
+        Raises:
+            VectorIndexError: the name leads to something that is not this corpus's.
+        """
+        ...
+
+    def published(self, corpus: str) -> str | None:
+        """The collection that the corpus's name leads to; None without such a name."""
+        ...
+
+    def health(self, collection: str) -> Mapping[str, str | int | float]:
+        """What can be observed of the backend and of a collection in it; empty where nothing runs."""
         ...
