@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.weaviate_fixtures import weaviate_program, weaviate_server  # noqa: F401  (fixtures)
+
 PASSWORD = "not-to-be-shown"
 NO_SERVER = "PostgreSQL's server is not installed (Debian: apt-get install postgresql): not tested on it"
 
