@@ -1,0 +1,1 @@
+"""The commands of `accelerators`, a module each: `HELP`, `arguments(parser)` and `run(options) -> exit code`."""
