@@ -1,4 +1,4 @@
-# make demo | dev | test | test-long | lint | bench
+# make demo [TARGET=weaviate] | dev | test | test-long | weaviate | lint | bench
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -7,8 +7,12 @@ export DAGSTER_HOME := $(CURDIR)
 export DO_NOT_TRACK := 1
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONPATH
+# A target of profiles.yml.
+ifdef TARGET
+export LLM_ASSETS_TARGET := $(TARGET)
+endif
 
-.PHONY: demo dev test test-long lint bench install clean-state
+.PHONY: demo dev test test-long weaviate lint bench install clean-state
 .DEFAULT_GOAL := demo
 
 # Everything is installed once, and again when what is wanted has changed.
@@ -36,11 +40,17 @@ dev: install
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
 
 test: install
+	@# Without a server its tests are skipped, and say why.
+	@$(BIN)/python -m resources.weaviate_server || true
 	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: install
 	@# 5: no test was selected, which ARGS may lead to.
 	@$(BIN)/python -m pytest -m long $(ARGS) || test $$? -eq 5
+
+# Weaviate's server for the tests: found, or downloaded, or built with Go (once, 3 minutes).
+weaviate: install
+	@$(BIN)/python -m resources.weaviate_server
 
 lint: install
 	@$(BIN)/ruff format --check --quiet .
