@@ -4,10 +4,10 @@
 
 Real processes claim, hold and give back for a while; others are killed at any moment and replaced. Two judges that
 share nothing with the ledger watch. Triggers in the database write down every lease's begin and end, in the order of
-the transactions; they are added up afterwards, device by device. And the kernel: a holder locks a file for each of its
-devices, alone or shared as its lease is, and so do processes that outlive it; a lock that is not free is a device that
-was given away too early. A lease is lost if the ledger has ended it while its holder lives and has not given it back,
-or if it is still there when everybody is dead.
+the transactions; they are added up afterwards, device by device. And the kernel: a holder locks a file for each of
+its devices, alone or shared as its lease is, and so do processes that outlive it; a lock that is not free is a device
+that was given away too early. A lease is lost if the ledger has ended it while its holder lives and has not given it
+back, or if it is still there when everybody is dead.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ DEVICES = 16
 KILLS_A_SECOND = 20
 AUDIT = {
     "sqlite": (
-        "CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, lease TEXT, what TEXT, shares TEXT, request TEXT)",
+        "CREATE TABLE audit "
+        "(number INTEGER PRIMARY KEY AUTOINCREMENT, lease TEXT, what TEXT, shares TEXT, request TEXT)",
         "CREATE TRIGGER audit_new AFTER INSERT ON leases BEGIN INSERT INTO audit (lease, what, shares, request) "
         "VALUES (new.id, 'begin', new.shares, new.request); END",
         "CREATE TRIGGER audit_end AFTER UPDATE ON leases WHEN old.ended IS NULL AND new.ended IS NOT NULL BEGIN "
@@ -222,7 +223,7 @@ def _live(url: str, folder: Path, seed: int) -> NoReturn:
             lease = _claimed(ledger, _request(chance, f"{seed}-{turn}"), stopped)
             if lease is not None:
                 _hold(ledger, lease, chance, folder)
-    except BaseException as error:  # noqa: BLE001  (the parent has to hear of whatever it was)
+    except BaseException as error:  # the parent has to hear of whatever it was
         _say(folder, "error", repr(error))
         code = 1
     os._exit(code)
