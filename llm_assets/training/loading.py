@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is a local folder here
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from resources.accelerators.visibility.cuda import limit_torch
 from resources.threads import cpu_threads
-from resources.torch_memory import limit_memory
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ def use_lease(threads: int | None) -> None:
     import torch
 
     torch.set_num_threads(cpu_threads(threads))
-    limit_memory()
+    limit_torch()
 
 
 def has_bf16() -> bool:

@@ -14,11 +14,11 @@ from resources.accelerators.catalogue import catalogue
 from resources.accelerators.errors import LeaseLost, LedgerError
 from resources.accelerators.keeper import Ending, Keeper, Tell
 from resources.accelerators.ledger.liveness import process_of, this_process
-from resources.accelerators.memory_watch import MemoryWatch
+from resources.accelerators.memory_watch import Usage, tree_pids, watch
 from resources.accelerators.trees import Trees
 from resources.accelerators.units import shown_gb
 from resources.accelerators.usage import use_of
-from resources.accelerators.visibility import environment
+from resources.accelerators.visibility import environment, mps_for
 
 if TYPE_CHECKING:
     from resources.accelerators.configuration import Accelerators
@@ -33,20 +33,24 @@ class HeldLease:
     Attributes:
         lease: what was granted.
         env: the variables that make a process see the granted devices and no others.
+        devices: those that it holds, by id.
+        trees: what was started under it.
+        usage: the memory that they use.
     """
 
     def __init__(self, ledger: Ledger, accelerators: Accelerators, lease: Lease) -> None:
         self._ledger, self._accelerators = ledger, accelerators
         self.lease = lease
-        self._devices = {
-            share.device: device
-            for share in lease.shares
-            if (device := ledger.view().devices.get(share.device)) is not None
-        }
-        self.env: Mapping[str, str] = environment(lease, self._devices)
-        self._began = time.monotonic()
+        known = ledger.view().devices
+        self.devices = {share.device: known[share.device] for share in lease.shares if share.device in known}
+        self.env: Mapping[str, str] = environment(lease, self.devices, mps=mps_for(lease, self.devices))
         self.trees = Trees()
-        self.memory = MemoryWatch(lease, self._devices)
+        self.usage = Usage(granted=sum(share.memory for share in lease.shares))
+        self._began = time.monotonic()
+
+    def pids(self) -> list[int]:
+        """The processes that work under it now."""
+        return [pid for tree in self.trees.living() for pid in tree_pids(tree.pid)]
 
     def start(
         self,
@@ -90,14 +94,14 @@ class HeldLease:
     def metadata(self) -> dict[str, str | float]:
         """What a materialisation says of its devices: which, since when, and what they used."""
         seconds = time.monotonic() - self._began
-        use = use_of(self.lease.shares, seconds, self._devices, catalogue(), self._accelerators)
+        use = use_of(self.lease.shares, seconds, self.devices, catalogue(), self._accelerators)
         shares = (f"{share.device}: {shown_gb(share.memory)}" for share in self.lease.shares)
         return {
             "pool": self.lease.request.pool,
             "devices": ", ".join(shares),
             "seconds waited for devices": round(self.lease.waited, 1),
             "device-seconds": round(use.device_seconds, 1),
-            "peak memory": shown_gb(self.memory.peak) if self.memory.peak else "not measured",
+            "peak memory": shown_gb(self.usage.peak) if self.usage.peak else "not measured",
             "energy in kWh, at rated power": "not known" if use.kwh is None else round(use.kwh, 6),
             "cost in USD": "not known" if use.usd is None else round(use.usd, 6),
         }
@@ -129,18 +133,19 @@ def hold(
     """
     held, me = HeldLease(ledger, accelerators, lease), this_process()
     ledger.attach(lease.id, me)
-    keeper = Keeper(
-        ledger,
-        lease,
-        held.trees,
-        owners=owners,
-        memory=held.memory,
-        kill_over_use=accelerators.enforce == "kill",
-        tell=tell,
-    )
+    keeper = Keeper(ledger, lease, held.trees, owners=owners, tell=tell)
+
+    def exceeded(usage: Usage) -> None:
+        message = f"lease {lease.id}, pool {lease.request.pool}: {usage.message}"
+        if accelerators.enforce == "kill":
+            keeper.end(Ending("memory", message))
+        else:
+            tell(message)
+
     keeper.start()
     try:
-        yield held
+        with watch(lease, held.pids, held.devices, on_exceeded=exceeded) as held.usage:
+            yield held
     except Exception as error:
         if keeper.ending:
             raise _ended(keeper.ending) from error
@@ -169,8 +174,8 @@ def _leave(ledger: Ledger, held: HeldLease, me: Process, *, release: bool, tell:
         tree.terminate()
     lease = held.lease
     try:
-        if held.memory.peak:
-            ledger.report_use(lease.id, peak_memory=held.memory.peak)
+        if held.usage.peak:
+            ledger.report_use(lease.id, peak_memory=held.usage.peak)
         ledger.detach(lease.id, me)
         if release:
             ledger.release(lease.run_id, lease.step_key)

@@ -22,7 +22,6 @@ from resources.process_supervisor import ORPHAN_GRACE_SECONDS
 if TYPE_CHECKING:
     from resources.accelerators.leases import Lease
     from resources.accelerators.ledger.ledger import Ledger
-    from resources.accelerators.memory_watch import MemoryWatch
     from resources.accelerators.requests import Process
 
 TICK_SECONDS = 1.0
@@ -54,8 +53,6 @@ class Keeper(threading.Thread):
         lease: as it was granted.
         trees: what works under it.
         owners: processes whose death ends this process as well.
-        memory: measures what the trees use.
-        kill_over_use: whether using more than was granted ends them.
         tell: told of what people should know.
 
     Attributes:
@@ -69,13 +66,11 @@ class Keeper(threading.Thread):
         trees: Trees,
         *,
         owners: Sequence[Process],
-        memory: MemoryWatch,
-        kill_over_use: bool,
         tell: Tell,
     ) -> None:
         super().__init__(name=f"lease {lease.id}", daemon=True)
         self._ledger, self._lease, self._trees = ledger, lease, trees
-        self._owners, self._memory, self._kill_over_use, self._tell = tuple(owners), memory, kill_over_use, tell
+        self._owners, self._tell = tuple(owners), tell
         self._left = threading.Event()
         self._seen, self._renewed = -1, time.monotonic()
         self._deadline: float | None = None
@@ -86,11 +81,16 @@ class Keeper(threading.Thread):
         """Stop keeping; returns at once."""
         self._left.set()
 
+    def end(self, ending: Ending) -> None:
+        """End the work at once; returns when none of its processes lives."""
+        self._begin(ending)
+        self._trees.kill()
+        self.leave()
+
     def run(self) -> None:
         while not self._left.wait(TICK_SECONDS):
             if any(alive(owner) is False for owner in self._owners):
                 self._leave_orphaned()
-            self._measure()
             try:
                 self._look()
             except LedgerError as error:
@@ -107,13 +107,13 @@ class Keeper(threading.Thread):
                 self._seen = changes
             self._silent = False
         except LeaseLost as lost:
-            self._end(Ending("lost", str(lost)))
+            self.end(Ending("lost", str(lost)))
 
     def _obey(self, lease: Lease | None) -> None:
         if lease is not None and lease.preempt_at is not None:
             self._give_way(lease.preempt_at)
         elif lease is None or lease.state == "ending":
-            self._end(Ending("lost", f"lease {self._lease.id}: its devices were given back while it still worked"))
+            self.end(Ending("lost", f"lease {self._lease.id}: its devices were given back while it still worked"))
 
     def _give_way(self, preempt_at: float) -> None:
         """Time for a checkpoint until the notice is over, then no more."""
@@ -127,23 +127,11 @@ class Keeper(threading.Thread):
             self._ledger.release(self._lease.run_id, self._lease.step_key)
             self.leave()
 
-    def _end(self, ending: Ending) -> None:
-        self._begin(ending)
-        self._trees.kill()
-        self.leave()
-
     def _begin(self, ending: Ending) -> None:
         if not self._left.is_set() and self.ending is None:
             self.ending = ending
             self._trees.close()
             self._tell(ending.message)
-
-    def _measure(self) -> None:
-        over = self._memory.measure([tree.pid for tree in self._trees.living()])
-        if over and self._kill_over_use:
-            self._end(Ending("memory", over))
-        elif over:
-            self._tell(over)
 
     def _say_once(self, error: LedgerError) -> None:
         if not self._silent:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from resources.accelerators.visibility.cuda import limit_torch
 from resources.embedder.batches import batches
 from resources.model_sources import ModelError
-from resources.torch_memory import limit_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class SentenceTransformersRuntime:
         import torch
 
         torch.set_num_threads(threads)
-        limit_memory()
+        limit_torch()
         self._model = load_reference(definition)
         self._dimension = definition.dimension
         if (found := self._model.get_embedding_dimension()) != self._dimension:
