@@ -42,7 +42,11 @@ def merge(found: Sequence[Device], declared: Sequence[Device]) -> list[Device]:
     for said in declared:
         seen = by_id.get(said.id)
         if seen is not None:
-            said = replace(said, index=seen.index, foreign=seen.foreign, state=seen.state, reason=seen.reason)
+            health = replace(
+                seen, memory=said.memory, shareable=said.shareable, tenants=said.tenants, model=said.model
+            )
+            links = {"nvlink": said.nvlink or seen.nvlink, "rdma": said.rdma, "site": said.site}
+            said = replace(health, **links)
         by_id[said.id] = said
     return list(by_id.values())
 

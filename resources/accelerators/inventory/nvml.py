@@ -1,7 +1,7 @@
 """GPUs and MIG instances through NVML (`nvidia-ml-py`, loaded when first needed). No driver: quietly none.
 
-Tested against a stand-in at the level of the library's calls. Nothing here has run on hardware yet, above all not MIG,
-the errors, and drivers older than 510, which do not tell what they reserve.
+Tested against a stand-in at the level of the library's calls. Nothing here has run on hardware yet, above all not
+MIG, the errors, and drivers older than 510, which do not tell what they reserve.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Gpus:
         self._host, self._nvml = host, nvml
         self._health = Health(nvml)
         self._seen: dict[int, list[Device]] = {}  # number of the GPU to its devices, when it last answered
-        self._links: tuple[tuple[str, ...], dict[str, str]] = ((), {})
+        self._linked_among: frozenset[str] = frozenset()
+        self._links: dict[str, str] = {}
 
     def devices(self) -> list[Device]:
         """What can be leased now: each GPU, or its MIG instances where it is cut. Those with errors are `lost`."""
@@ -148,10 +149,11 @@ class Gpus:
                 yield part
 
     def _linked(self, handles: dict[str, Handle]) -> dict[str, str]:
-        """UUID to its link group. Links do not change while the same GPUs are there: asked for once."""
-        if self._links[0] != tuple(handles):
-            self._links = (tuple(handles), link_groups(self._nvml, handles, self._host))
-        return self._links[1]
+        """UUID to its link group. Asked for when a GPU is new; a lost one keeps its place, so no group is renamed."""
+        if not self._linked_among.issuperset(handles):
+            self._linked_among = frozenset(handles)
+            self._links = link_groups(self._nvml, handles, self._host)
+        return self._links
 
 
 def _memory(nvml: Library, handle: Handle) -> tuple[int, int, int]:

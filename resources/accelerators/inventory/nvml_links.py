@@ -62,7 +62,7 @@ def _linked(nvml: Any, one: Any, other: Any) -> bool:
 
 def _domain(nvml: Any, handle: Any) -> str | None:
     """Name of the NVLink domain that spans hosts; None for the links within one host, which have no cluster."""
-    info = nvml.c_nvmlGpuFabricInfo_v2_t(version=nvml.nvmlGpuFabricInfo_v2)
+    info = nvml.c_nvmlGpuFabricInfo_v2_t()
     try:
         nvml.nvmlDeviceGetGpuFabricInfoV(handle, ctypes.byref(info))
     except nvml.NVMLError:

@@ -57,5 +57,5 @@ def _device(lease: Lease, share: Share, devices: Mapping[str, Device]) -> Device
     except KeyError:
         raise AcceleratorError(
             f"lease {lease.id} ({lease.asset or lease.step_key}): its device {share.device} is not registered any more."
-            " Register the host again (accelerators register), or launch the step anew."
+            " Register its host again, or launch the step anew."
         ) from None
