@@ -129,7 +129,7 @@ def filled(url: str, devices: int, waiting: int, *, queued: bool = True) -> Ledg
 
 @contextmanager
 def _many(ledger: Ledger) -> Iterator[Transaction]:
-    with ledger._writing() as transaction:  # a thousand claims one by one would take as many seconds
+    with ledger._store.writing() as transaction:  # a thousand claims one by one would take as many seconds
         yield transaction
 
 

@@ -8,38 +8,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from resources.accelerators.catalogue import catalogue
 from resources.accelerators.configuration import Accelerators, load_accelerators
 from resources.accelerators.deciding.decide import decide
-from resources.accelerators.deciding.explain import check_possible
-from resources.accelerators.deciding.limits import check_limits
-from resources.accelerators.deciding.rules import Rules
 from resources.accelerators.deciding.state import State
 from resources.accelerators.devices import Device, Host
-from resources.accelerators.errors import ImpossibleRequest, LeaseLost, LedgerError
+from resources.accelerators.errors import LeaseLost, LedgerError
 from resources.accelerators.leases import Lease
 from resources.accelerators.ledger import history, queue, registration, strays
-from resources.accelerators.ledger.database import Database
-from resources.accelerators.ledger.liveness import alive, this_host, this_process
-from resources.accelerators.ledger.mirror import Mirror
-from resources.accelerators.ledger.reaping import LAST_SECONDS, Reaper, bury, others
+from resources.accelerators.ledger.claims import Claims
+from resources.accelerators.ledger.holding import attach, detach, give_back, held, of_step
+from resources.accelerators.ledger.liveness import boot_clock, this_process
+from resources.accelerators.ledger.reaping import LAST_SECONDS
 from resources.accelerators.ledger.records import Past, Reaped, Registration
-from resources.accelerators.ledger.settling import settle
+from resources.accelerators.ledger.store import Store
 from resources.accelerators.ledger.transaction import Transaction
-from resources.accelerators.placement.policy import policy_of
+from resources.accelerators.ledger.visits import Visits
 from resources.accelerators.requests import Process, Waiting
 
 POLL_SECONDS = 0.1  # between two looks at the change counter; one costs some 30 µs
-VISIT_SECONDS = 1.0
-SHOW_SECONDS = 15.0
-REAPED = "reaped/"  # before a host's name, in the table of visits
-Named = TypeVar("Named", Lease, Waiting)
 _open: dict[str, Ledger] = {}
 _opening = threading.Lock()
 
@@ -60,14 +50,11 @@ class Ledger:
 
     def __init__(self, url: str, accelerators: Accelerators) -> None:
         self.accelerators = accelerators
-        self._database = Database(url)
-        self._mirror = Mirror(Rules.of(accelerators))
-        self._policy = policy_of(accelerators.policy, catalogue())
-        self._reaper = Reaper()
-        self._next_visit = 0.0
+        self._store = Store(url, accelerators)
+        self._visits = Visits(self._store)
+        self._claims = Claims(self._store, self._visits)
         self._view: tuple[int, State] | None = None
-        self._checked: dict[str, int] = {}  # request to the inventory on which it was found possible
-        self._renewed: dict[str, float] = {}  # lease or request to when it was last shown to live; boot time
+        self._renewed: dict[str, float] = {}  # lease to when this process last renewed it
 
     # --- devices
 
@@ -77,15 +64,14 @@ class Ledger:
         A device that it registered before and does not name now becomes `lost`; its leases are reported, not ended.
         A device that an operator drained stays drained.
         """
-        with self._writing(durable=True) as transaction:
+        with self._store.writing(durable=True) as transaction:
             done = registration.register(transaction, host, devices)
             history.forget_oldest(transaction)
-            settle(transaction, self._policy)
             return done
 
     def registered(self, host: str) -> Host | None:
         """The host of that name, if it has registered its inventory."""
-        with self._reading() as state:
+        with self._store.reading() as state:
             return state.hosts.get(host)
 
     def drain(self, device_id: str, reason: str) -> None:
@@ -118,14 +104,11 @@ class Ledger:
             alive_runs: runs that have not ended; requests of others are dropped, unless a live process asks for them.
             source: which Dagster instance this is the queue of; requests of other sources are left alone.
         """
-        wanted = [
-            *(replace(one, stage="queued") for one in queued),
-            *(replace(one, stage="starting") for one in starting),
+        wanted = [replace(one, stage="queued") for one in queued] + [
+            replace(one, stage="starting") for one in starting
         ]
-        with self._writing() as transaction:
+        with self._store.writing() as transaction:
             queue.sync(transaction, wanted, alive_runs, source)
-            if transaction.changed:
-                settle(transaction, self._policy)
 
     def claim(self, waiting: Waiting) -> Lease | None:
         """Ask for devices; ask again until there is a lease. Asking twice gives the same lease.
@@ -140,34 +123,19 @@ class Ledger:
             ImpossibleRequest: no state of the devices could ever satisfy it.
             RequestError: its priority is above what its tenant may ask for.
         """
-        waiting = replace(waiting, stage="claiming", claimant=waiting.claimant or this_process())
-        check_limits(waiting.request, self._mirror.state.rules)
-        self._visit()
-        with self._database.lock:
-            with self._reading() as state:
-                lease, known = self._mirror.held(waiting.run_id, waiting.step_key), state.waiting.get(waiting.id)
-            if lease and waiting.claimant in lease.holders:
-                return lease
-            if lease and not any(alive(holder) is not False for holder in lease.holders):
-                self.reap()  # what an earlier process of this step has left is ended first
-            elif lease is None and known and _same_claim(known, waiting) and self._is_possible(state, waiting):
-                self._show_waiting(waiting.id)
-                return None
-            return self._ask(waiting)
+        return self._claims.claim(waiting)
 
     def withdraw(self, run_id: str, step_key: str | None = None) -> None:
         """A request, or every request of a run, is not wanted any more."""
-        with self._writing() as transaction:
-            for waiting in _of(transaction.state.waiting.values(), run_id, step_key):
+        with self._store.writing() as transaction:
+            for waiting in of_step(transaction.state.waiting.values(), run_id, step_key):
                 transaction.end_waiting(waiting.id, "withdrawn")
-            if transaction.changed:
-                settle(transaction, self._policy)
 
     def startable(self, pool: str | None = None) -> list[Waiting]:
         """Requests of queued and starting runs that would be granted at once, in their order."""
-        self._visit()
-        with self._reading() as state:
-            decision = decide(state, self._clock(), self._policy)
+        self._visits.visit()
+        with self._store.reading() as state:
+            decision = decide(state, self._store.clock(), self._store.policy)
             offered = [state.waiting[waiting_id] for waiting_id in decision.offered]
         return [waiting for waiting in offered if pool in (None, waiting.request.pool)]
 
@@ -180,41 +148,34 @@ class Ledger:
         process that carries its id: then it is `ending`, and free when they are gone.
         """
         by = by or this_process()
-        with self._reading() as state:
-            if not _of(state.leases.values(), run_id, step_key):
+        with self._store.reading() as state:
+            if not of_step(state.leases.values(), run_id, step_key):
                 return
         carried = strays.marked()
-        with self._writing() as transaction:
-            for lease in _of(transaction.state.leases.values(), run_id, step_key):
-                _give_back(transaction, lease, by, carried.get(lease.id, ()))
-            if transaction.changed:
-                settle(transaction, self._policy)
+        with self._store.writing() as transaction:
+            for lease in of_step(transaction.state.leases.values(), run_id, step_key):
+                give_back(transaction, lease, by, carried.get(lease.id, ()))
 
     def lease_of(self, run_id: str, step_key: str) -> Lease | None:
         """The live lease of a step."""
-        with self._reading() as state:
-            found = _of(state.leases.values(), run_id, step_key)
-            return self._mirror.held(run_id, step_key) or (found[0] if found else None)
+        with self._store.reading() as state:
+            ending = of_step(state.leases.values(), run_id, step_key)
+            return self._store.mirror.held(run_id, step_key) or (ending[0] if ending else None)
 
     def lease(self, lease_id: str) -> Lease | None:
         """The live lease of that id; None if it has ended, or never was."""
-        with self._reading() as state:
+        with self._store.reading() as state:
             return state.leases.get(lease_id)
 
     def attach(self, lease_id: str, process: Process) -> None:
         """The lease is not free while this process lives. Raises LeaseLost."""
-        with self._writing() as transaction:
-            lease = _living(transaction.state, lease_id)
-            if process not in lease.holders:
-                transaction.set_lease(replace(lease, holders=(*lease.holders, process)))
+        with self._store.writing(settled=False) as transaction:
+            attach(transaction, lease_id, process)
 
     def detach(self, lease_id: str, process: Process) -> None:
         """The process holds the lease no more. Its claimant keeps it until it is released."""
-        with self._writing() as transaction:
-            lease = transaction.state.leases.get(lease_id)
-            if lease and process in others(lease):
-                holders = lease.holders[: -len(others(lease))] + tuple(one for one in others(lease) if one != process)
-                transaction.set_lease(replace(lease, holders=holders))
+        with self._store.writing(settled=False) as transaction:
+            detach(transaction, lease_id, process)
 
     def renew(self, lease_id: str) -> Lease:
         """Show other hosts that its holder lives; call it every 15 s or so. `preempt_at` says whether to end.
@@ -224,13 +185,13 @@ class Ledger:
                 its holder for dead. End its processes.
         """
         try:
-            with self._writing() as transaction:
-                lease = _living(transaction.state, lease_id)
+            with self._store.writing(settled=False) as transaction:
+                lease = held(transaction.state, lease_id)
                 transaction.database.run("UPDATE leases SET beat = beat + 1 WHERE id = ?", (lease_id,))
         except LedgerError as error:
             silent = boot_clock() - self._renewed.setdefault(lease_id, boot_clock())
-            if self._database.sqlite or silent < LAST_SECONDS:
-                raise
+            if self._store.database.sqlite or silent < LAST_SECONDS:
+                raise  # on one host nobody takes the silent for dead
             raise LeaseLost(
                 f"lease {lease_id} could not be renewed for {silent:.0f} s: {error}. End its processes: "
                 "another host may soon take them for dead"
@@ -240,7 +201,7 @@ class Ledger:
 
     def report_use(self, lease_id: str, *, peak_memory: int) -> None:
         """The most bytes that its processes have used together; a lower figure than before changes nothing."""
-        with self._writing() as transaction:
+        with self._store.writing(settled=False) as transaction:
             transaction.database.run(
                 "UPDATE leases SET peak_memory = ? WHERE id = ? AND coalesce(peak_memory, -1) < ?",
                 (peak_memory, lease_id, peak_memory),
@@ -251,30 +212,23 @@ class Ledger:
 
         `claim`, `view` and `startable` do it by themselves, at most once a second on a host.
         """
-        with self._database.lock:
-            with self._reading():
-                findings = self._reaper.look(self._database, self._mirror, self._clock())
-            with self._writing() as transaction:
-                reaped = bury(transaction, findings)
-                settle(transaction, self._policy)
-                transaction.database.run(queue.NOTED, (REAPED + this_host(), transaction.now))
-            self._next_visit = time.monotonic() + VISIT_SECONDS
-            return reaped
+        return self._visits.reap()
 
     # --- looking
 
     def view(self) -> State:
         """The ledger's present state, for reading: it does not change under the reader."""
-        self._visit()
-        with self._reading():
-            if self._view is None or self._view[0] != self._mirror.changes:
-                self._view = self._mirror.changes, self._mirror.copy()
+        self._visits.visit()
+        with self._store.reading():
+            mirror = self._store.mirror
+            if self._view is None or self._view[0] != mirror.changes:
+                self._view = mirror.changes, mirror.copy()
             return self._view[1]
 
     def changes(self) -> int:
         """A number that grows with every change of a device, a request or a lease."""
-        with self._database.lock:
-            return self._database.changes()
+        with self._store.database.lock:
+            return self._store.database.changes()
 
     def wait_for_change(self, since: int, seconds: float) -> bool:
         """Wait until `changes()` differs from `since`, at most `seconds`. Returns whether it does."""
@@ -288,94 +242,20 @@ class Ledger:
 
     def history(self, since: float, until: float) -> list[Past]:
         """Leases, live and ended, that held devices at some time in the period; seconds since the epoch."""
-        with self._database.lock, self._database.transaction(write=False):
-            return history.read(self._database, since, until)
+        database = self._store.database
+        with database.lock, database.transaction(write=False):
+            return history.read(database, since, until)
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        self._database.close()
-
-    def _ask(self, waiting: Waiting) -> Lease | None:
-        """Join those that wait, or take what is held for this step already."""
-        with self._writing() as transaction:
-            if lease := self._mirror.held(waiting.run_id, waiting.step_key):
-                return _joined(transaction, lease, waiting)
-            check_possible(transaction.state, waiting.request)
-            self._checked[waiting.id] = self._mirror.inventory
-            known = transaction.state.waiting.get(waiting.id)
-            reserved = known.reserved if known else ()
-            transaction.put_waiting(replace(waiting, reserved=reserved))
-            settle(transaction, self._policy)
-            return self._mirror.held(waiting.run_id, waiting.step_key)
-
-    def _is_possible(self, state: State, waiting: Waiting) -> bool:
-        """Whether it still is on the present inventory. One that is not any more is withdrawn, and refused."""
-        if self._checked.get(waiting.id) != self._mirror.inventory:
-            try:
-                check_possible(state, waiting.request)
-            except ImpossibleRequest:
-                self.withdraw(waiting.run_id, waiting.step_key)
-                raise
-            self._checked[waiting.id] = self._mirror.inventory
-        return True
-
-    def _show_waiting(self, waiting_id: str) -> None:
-        """Let other hosts know, now and then, that its claimant lives."""
-        if boot_clock() - self._renewed.get(waiting_id, 0.0) > SHOW_SECONDS:
-            with self._writing() as transaction:
-                transaction.database.run("UPDATE waiting SET beat = beat + 1 WHERE id = ?", (waiting_id,))
-            self._renewed[waiting_id] = boot_clock()
-
-    def _visit(self) -> None:
-        """Look for the dead, and decide anew as time has passed; once a second on a host, whoever does it."""
-        if time.monotonic() < self._next_visit:
-            return
-        self._next_visit = time.monotonic() + VISIT_SECONDS
-        with self._database.lock, self._database.plainly():
-            found = self._database.rows("SELECT visited_at FROM visits WHERE name = ?", (REAPED + this_host(),))
-            if found and 0 <= self._clock() - found[0][0] < VISIT_SECONDS:
-                return
-        self.reap()
-
-    def _clock(self) -> float:
-        with self._database.plainly():
-            return self._database.clock()
+        self._store.database.close()
 
     def _change_device(self, device_id: str, change: Callable[[Transaction], None]) -> None:
-        with self._writing(durable=True) as transaction:
+        with self._store.writing(durable=True) as transaction:
             if device_id not in transaction.state.devices:
                 known = ", ".join(sorted(transaction.state.devices)) or "none"
                 raise LookupError(f"ledger: no device '{device_id}'; registered: {known}")
             change(transaction)
-            settle(transaction, self._policy)
-
-    @contextmanager
-    def _reading(self) -> Iterator[State]:
-        """The state as it is now; it holds still while this thread is in here."""
-        with self._database.lock:
-            if self._database.changes() != self._mirror.changes:
-                try:
-                    with self._database.transaction(write=False):
-                        self._mirror.refresh(self._database)
-                except BaseException:
-                    self._mirror.forget()
-                    raise
-            yield self._mirror.state
-
-    @contextmanager
-    def _writing(self, *, durable: bool = False) -> Iterator[Transaction]:
-        """One transaction, alone among all writers."""
-        with self._database.lock:
-            transaction = None
-            try:
-                with self._database.transaction(write=True, durable=durable):
-                    transaction = Transaction(self._database, self._mirror)
-                    yield transaction
-                    transaction.finish()
-            except BaseException:
-                if transaction is None or transaction.changed:
-                    self._mirror.forget()
-                raise
 
 
 def open_ledger(file: Path | None = None) -> Ledger:
@@ -391,44 +271,3 @@ def open_ledger(file: Path | None = None) -> Ledger:
         if url not in _open or _open[url].accelerators is not accelerators:
             _open[url] = Ledger(url, accelerators)
         return _open[url]
-
-
-def boot_clock() -> float:
-    """Seconds since the boot, those of a suspended machine included: a lease must not outlive a sleep unnoticed."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _same_claim(known: Waiting, waiting: Waiting) -> bool:
-    return (known.stage, known.claimant, known.request) == (waiting.stage, waiting.claimant, waiting.request)
-
-
-def _of(things: Iterable[Named], run_id: str, step_key: str | None) -> list[Named]:
-    return [thing for thing in things if thing.run_id == run_id and step_key in (None, thing.step_key)]
-
-
-def _living(state: State, lease_id: str) -> Lease:
-    lease = state.leases.get(lease_id)
-    if lease is None or lease.state == "ending":
-        raise LeaseLost(
-            f"lease {lease_id} is not held any more: it was given back, pre-empted, or its holder was dead"
-        )
-    return lease
-
-
-def _joined(transaction: Transaction, lease: Lease, waiting: Waiting) -> Lease:
-    """The step's lease, asked for by another process: of the same run, or of a run that goes on after a crash."""
-    if waiting.claimant and waiting.claimant not in lease.holders:
-        first, *rest = lease.holders
-        takes_over = alive(first) is False
-        holders = (waiting.claimant, *rest) if takes_over else (*lease.holders, waiting.claimant)
-        lease = replace(lease, holders=holders)
-        transaction.set_lease(lease)
-    return lease
-
-
-def _give_back(transaction: Transaction, lease: Lease, by: Process, carried: Sequence[Process]) -> None:
-    rest = tuple(holder for holder in others(lease) if holder != by)
-    if carried or any(alive(holder) is not False for holder in rest):
-        transaction.set_lease(replace(lease, state="ending", holders=rest))
-    else:
-        transaction.end_lease(lease, "released" if lease.preempt_at is None else "preempted")

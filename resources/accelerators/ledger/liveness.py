@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def this_boot() -> str:
     """The boot id of this machine, and the pid namespace: in another one a pid says nothing."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+
+
+def boot_clock() -> float:
+    """Seconds since the boot, those of a suspended machine included: a lease must not outlive a sleep unnoticed."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def process_of(pid: int) -> Process | None:

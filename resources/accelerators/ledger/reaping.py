@@ -8,13 +8,15 @@ nothing. A holder that could not renew for `LAST_SECONDS` ends its processes bef
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from resources.accelerators.leases import Lease
 from resources.accelerators.ledger import queue, strays
 from resources.accelerators.ledger.database import Database
-from resources.accelerators.ledger.liveness import alive, this_host
+from resources.accelerators.ledger.holding import others
+from resources.accelerators.ledger.liveness import alive
 from resources.accelerators.ledger.mirror import Mirror
 from resources.accelerators.ledger.records import Outcome, Reaped
 from resources.accelerators.ledger.transaction import Transaction
@@ -27,6 +29,8 @@ LAST_SECONDS = TTL_SECONDS - MARGIN_SECONDS
 PATIENCE_SECONDS = (
     15.0  # between the end of a pre-empted lease's tree and the end of a holder that does not notice it
 )
+
+Lives = Callable[[Process], bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +58,28 @@ class Reaper:
 
     def look(self, database: Database, mirror: Mirror, now: float) -> Findings:
         """Find what is to be freed, and end the processes that have outlived their lease."""
-        silent = self._silent(database, mirror)
+        lives = cache(alive)  # many leases have the same holder
+        silent = self._silent(database, mirror, lives)
         leases = list(mirror.state.leases.values())
         overdue = [lease for lease in leases if lease.preempt_at is not None and lease.preempt_at <= now]
-        doomed = [
-            lease for lease in overdue if lease.preempt_at is not None and lease.preempt_at + PATIENCE_SECONDS <= now
-        ]
-        killed = strays.kill(holder for lease in doomed for holder in others(lease) if holder.host == this_host())
-        dead = [lease for lease in leases if not _held(lease, lease in overdue, lease.id in silent)]
-        more, left = strays.kill_marked(_ended(database, mirror) | {lease.id for lease in (*dead, *overdue)})
+        killed = _end_unheeding(overdue, now)
+        late = {lease.id for lease in overdue}
+        dead = [lease for lease in leases if not _held(lease, lives, lease.id in late, lease.id in silent)]
+        more, left = strays.kill_marked(_ended(database, mirror) | late | {lease.id for lease in dead})
+        gone = {lease.id for lease in dead}
         return Findings(
             free=tuple((lease, _outcome(lease, lease.id in silent)) for lease in dead if lease.id not in left),
-            ending=tuple(lease for lease in overdue if lease not in dead and lease.state == "held"),
-            dropped=tuple(_unclaimed(mirror, silent)),
+            ending=tuple(lease for lease in overdue if lease.id not in gone and lease.state == "held"),
+            dropped=tuple(_unclaimed(mirror, lives, silent)),
             killed=(*killed, *more),
         )
 
-    def _silent(self, database: Database, mirror: Mirror) -> set[str]:
+    def _silent(self, database: Database, mirror: Mirror, lives: Lives) -> set[str]:
         """Leases and requests of other hosts that were not renewed for too long before the eyes of this process."""
-        remote = {lease.id for lease in mirror.state.leases.values() if _any_remote(lease.holders)}
-        remote |= {name for name, waiting in mirror.state.waiting.items() if _any_remote([waiting.claimant])}
-        if not remote:
-            self._seen.clear()
-            return set()
-        beats = database.rows("SELECT id, beat FROM leases WHERE ended IS NULL")
-        beats += database.rows("SELECT id, beat FROM waiting WHERE ended IS NULL AND claimant IS NOT NULL")
+        leases, waiting = mirror.state.leases, mirror.state.waiting
+        remote = {name for name, lease in leases.items() if any(lives(one) is None for one in lease.holders)}
+        remote |= {name for name, one in waiting.items() if one.claimant and lives(one.claimant) is None}
+        beats = _beats(database) if remote else []
         clock = time.monotonic()
         seen = {name: (beat, clock) for name, beat in beats if name in remote}
         for name, (beat, _) in seen.items():
@@ -115,16 +116,16 @@ def _shorten_notices(transaction: Transaction) -> None:
             transaction.set_lease(replace(lease, preempt_at=latest))
 
 
-def _held(lease: Lease, overdue: bool, silent: bool) -> bool:
+def _held(lease: Lease, lives: Lives, overdue: bool, silent: bool) -> bool:
     """Whether some process keeps it. After the notice the claimant, who may serve other steps, does not."""
-    holders = others(lease) if overdue else lease.holders
-    states = [alive(holder) for holder in holders]
+    states = [lives(holder) for holder in (others(lease) if overdue else lease.holders)]
     return any(state or (state is None and not silent) for state in states)
 
 
-def others(lease: Lease) -> tuple[Process, ...]:
-    """Its holders without the claimant, who is the first while it is held; what gives back leaves only the others."""
-    return lease.holders if lease.state == "ending" else lease.holders[1:]
+def _end_unheeding(overdue: Iterable[Lease], now: float) -> list[int]:
+    """End holders that have not noticed for some time that their lease is over."""
+    doomed = [lease for lease in overdue if (lease.preempt_at or now) + PATIENCE_SECONDS <= now]
+    return strays.kill(holder for lease in doomed for holder in others(lease))
 
 
 def _outcome(lease: Lease, silent: bool) -> Outcome:
@@ -135,14 +136,15 @@ def _outcome(lease: Lease, silent: bool) -> Outcome:
     return "expired" if silent else "died"
 
 
-def _any_remote(processes: Iterable[Process | None]) -> bool:
-    return any(process is not None and alive(process) is None for process in processes)
-
-
-def _unclaimed(mirror: Mirror, silent: set[str]) -> Iterable[str]:
+def _unclaimed(mirror: Mirror, lives: Lives, silent: set[str]) -> Iterable[str]:
     for name, waiting in mirror.state.waiting.items():
-        if waiting.claimant and (name in silent or alive(waiting.claimant) is False):
+        if waiting.claimant and (name in silent or lives(waiting.claimant) is False):
             yield name
+
+
+def _beats(database: Database) -> list[tuple[str, int]]:
+    found = database.rows("SELECT id, beat FROM leases WHERE ended IS NULL")
+    return found + database.rows("SELECT id, beat FROM waiting WHERE ended IS NULL AND claimant IS NOT NULL")
 
 
 def _ended(database: Database, mirror: Mirror) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from typing import Any
 
 from resources.accelerators.devices import Device, Host
@@ -24,13 +25,21 @@ LEASE = "id, run_id, step_key, request, shares, granted, waited, asset, holders,
 MOST_REMEMBERED = 10_000
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_decode = json.JSONDecoder().decode
+_scan: Any = json.JSONDecoder().scan_once  # pyright: ignore[reportAttributeAccessIssue]  (missing in its stubs)
 _DEFAULTS = {
     field.name: field.default if field.default is not MISSING else frozenset()
     for field in fields(Request)
     if field.name not in ("pool", "memory")
 }
-_requests: dict[str, Request] = {}  # equal requests are common, and reading JSON is the dear part of reading a row
+
+
+def _decode(text: str) -> Any:
+    return _scan(text, 0)[0]  # what was written here has no space around it, which is what json.loads looks for
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _processes(text: str) -> tuple[Process, ...]:
+    return tuple(Process(*process) for process in _decode(text))
 
 
 def host_row(host: Host) -> tuple[Any, ...]:
@@ -100,7 +109,7 @@ def waiting_row(waiting: Waiting) -> tuple[Any, ...]:
         waiting.submitted,
         waiting.stage,
         waiting.asset,
-        waiting.claimant and _encode(_process_list(waiting.claimant)),
+        waiting.claimant and _encode([_process_list(waiting.claimant)]),
         waiting.offered,
         _encode(waiting.reserved),
     )
@@ -116,7 +125,7 @@ def read_waiting(row: Row) -> Waiting:
         submitted,
         stage,
         asset,
-        Process(*_decode(claimant)) if claimant else None,
+        _processes(claimant)[0] if claimant else None,
         offered,
         tuple(_decode(reserved)) if reserved != "[]" else (),
     )
@@ -153,7 +162,7 @@ def read_lease(row: Row) -> Lease:
         granted,
         waited,
         asset,
-        tuple(Process(*holder) for holder in _decode(holders)),
+        _processes(holders),
         state,
         preempt_at,
         *host,
@@ -175,17 +184,13 @@ def request_text(request: Request) -> str:
     return _encode(values)
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def read_request(text: str) -> Request:
-    """A request from its JSON."""
-    request = _requests.get(text)
-    if request is None:
-        values = _decode(text)
-        if "models" in values:
-            values["models"] = frozenset(values["models"])
-        if len(_requests) >= MOST_REMEMBERED:
-            _requests.clear()
-        request = _requests[text] = Request(**values)
-    return request
+    """A request from its JSON. Equal ones are common: most are what a pool says."""
+    values = _decode(text)
+    if "models" in values:
+        values["models"] = frozenset(values["models"])
+    return Request(**values)
 
 
 def _process_list(process: Process) -> tuple[str, str, int, int]:

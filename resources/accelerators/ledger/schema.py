@@ -76,7 +76,7 @@ waiting = sa.Table(
     sa.Column("submitted", _Seconds, nullable=False),
     sa.Column("stage", sa.Text, nullable=False),
     sa.Column("asset", sa.Text, nullable=False),
-    sa.Column("claimant", _Json),
+    sa.Column("claimant", _Json),  # as holders below; one
     sa.Column("offered", _Seconds),
     sa.Column("reserved", _Json, nullable=False),
     sa.Column("source", sa.Text),  # whose queue it stands in; null: a process asked
