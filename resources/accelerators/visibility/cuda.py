@@ -55,6 +55,6 @@ def _mps(share: Share, pipes: Path) -> dict[str, str]:
     return {
         "CUDA_MPS_PIPE_DIRECTORY": str(pipes),
         "CUDA_MPS_LOG_DIRECTORY": str(pipes),
-        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": f"{max(1, math.floor(share.compute * 100))}",
+        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(max(1, math.floor(round(share.compute * 100, 6)))),
         "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT": f"0={max(1, share.memory // MIB)}M",
     }

@@ -1,7 +1,7 @@
 """NVIDIA's Multi-Process Service: one control daemon with a folder of its own for each shared GPU.
 
 The daemon sees its one GPU, so that a client's memory limit is that of device 0 and no lease reaches another's GPU.
-Its folder belongs to this user and is closed to others: their clients get a daemon of their own. It outlives the process
+Its folder belongs to this user and is closed to others, whose clients get a daemon of their own. It outlives the process
 that started it, as leases of other runs use it too: `stop_unused` ends those that no lease needs.
 
 Call `mps_for` outside a process tree of resources/processes.py, which would end the daemon with itself. Tested with a
@@ -52,14 +52,16 @@ def mps_for(lease: Lease, devices: Mapping[str, Device]) -> dict[str, Path]:
     return found
 
 
-def stop_unused(in_use: Collection[str]) -> list[str]:
-    """End this user's daemons of GPUs that are not in `in_use`; device ids of those ended."""
-    stopped: list[str] = []
-    for folder in sorted(_root().glob("*")):
-        device = folder / DEVICE_FILE
-        if device.exists() and (name := device.read_text(encoding="utf-8")) not in in_use and Mps(name).stop():
-            stopped.append(name)
-    return stopped
+def stop_unused(in_use: Callable[[], Collection[str]]) -> list[str]:
+    """End this user's daemons of GPUs that no lease holds; device ids of those ended.
+
+    Args:
+        in_use: ids of leased devices. Asked while no daemon can be started: a lease that is granted before its daemon
+            is asked for is always seen.
+    """
+    files = sorted(_root().glob(f"*/{DEVICE_FILE}"))
+    devices = [file.read_text(encoding="utf-8") for file in files]
+    return [device for device in devices if Mps(device).stop(unless=lambda device=device: device in in_use())]
 
 
 class Mps:
@@ -99,14 +101,17 @@ class Mps:
         except (OSError, ValueError):
             return False
 
-    def stop(self) -> bool:
-        """Ask it to end, and wait until it has; whether one was running. Clients that still run lose their GPU.
+    def stop(self, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Ask it to end, and wait until it has; whether it did. Clients that still run lose their GPU.
+
+        Args:
+            unless: whether it is needed after all, asked when no other process can start or stop it.
 
         Raises:
             AcceleratorError: it runs on.
         """
         with self._locked():
-            if not self.running():
+            if not self.running() or unless():
                 return False
             self._control("quit")
             if not _becomes(lambda: not self.running()):

@@ -18,7 +18,7 @@ FIRST_PORT = 8476  # libtpu's own default; each lease of a host takes the port o
 
 
 def tpu_environment(devices: Sequence[Device]) -> dict[str, str]:
-    """The variables for the chips of a lease. Several hosts keep the bounds that their TPU VMs give them.
+    """The variables for the chips of a lease. Several hosts keep the bounds of their TPU VMs.
 
     Raises:
         AcceleratorError: so many chips of one host that no process can have.

@@ -1,4 +1,4 @@
-"""A figure read in GiB, or a nominal size taken for usable memory, would refuse work that fits or admit what does not."""
+"""A figure read in GiB, or a nominal size taken for usable memory, refuses work that fits or admits what does not."""
 
 from __future__ import annotations
 
@@ -98,10 +98,9 @@ def test_a_known_name_with_another_memory_is_another_model() -> None:
 def test_a_family_s_name_means_all_of_it_and_a_device_of_it_is_the_common_one() -> None:
     assert models_matching(["a100"]) == {"a100-pcie-40", "a100-sxm-40", "a100-pcie-80", "a100-sxm-80"}
     assert models_matching(["h100-sxm-80", "NVIDIA GeForce RTX 3090"]) == {"h100-sxm-80", "NVIDIA GeForce RTX 3090"}
-    h100, v5e, nothing = model_of("h100"), model_of("v5litepod"), model_of("abacus")
-    assert h100 is not None and h100.name == "h100-sxm-80"
-    assert v5e is not None and v5e.name == "tpu-v5e"
-    assert nothing is None
+    assert model_of("h100") is catalogue()["h100-sxm-80"]
+    assert model_of("v5litepod") is catalogue()["tpu-v5e"]
+    assert model_of("abacus") is None
 
 
 def test_a_mistyped_name_has_neighbours() -> None:

@@ -1,4 +1,4 @@
-"""A stand-in for the driver, at the level of NVML's calls: names, constants, errors and structures are pynvml's own."""
+"""A stand-in for the driver at the level of NVML's calls: constants, errors and structures are pynvml's own."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_the_environment_of_the_tpu_vm_names_the_generation(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("kind", ["accel", "vfio"])
 def test_other_makers_devices_are_no_tpus(tmp_path: Path, kind: str) -> None:
-    root = machine(tmp_path, vendor=OTHER, **{kind: 2})
+    root = machine(tmp_path, vendor=OTHER, accel=2 * (kind == "accel"), vfio=2 * (kind == "vfio"))
     assert found(root) == []
     assert found(root, TPU_ACCELERATOR_TYPE="v6e-4") == []
 

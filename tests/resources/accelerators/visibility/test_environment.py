@@ -118,7 +118,7 @@ def test_a_tpu_lease_is_a_command_for_each_of_its_vms_that_a_shell_takes() -> No
     show = ["python3", "-c", "import os; print(os.environ['TPU_VISIBLE_CHIPS'], os.environ['LLM_ASSETS_LEASE'])"]
     commands = tpu_command(lease(*held), by_id(*held), show)
     assert list(commands) == ["vm"]
-    done = subprocess.run(["sh", "-c", commands["vm"]], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    done = subprocess.run(["sh", "-c", commands["vm"]], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0,1", "lease-1"]
 
 
