@@ -102,9 +102,15 @@ class HeldLease:
             "seconds waited for devices": round(self.lease.waited, 1),
             "device-seconds": round(use.device_seconds, 1),
             "peak memory": shown_gb(self.usage.peak) if self.usage.peak else "not measured",
-            "energy in kWh, at rated power": "not known" if use.kwh is None else round(use.kwh, 6),
-            "cost in USD": "not known" if use.usd is None else round(use.usd, 6),
+            "energy in kWh, at rated power": self._known(use.kwh, "rated power"),
+            "cost in USD": self._known(use.usd, "price; usd_per_hour in accelerators.yml sets one"),
         }
+
+    def _known(self, value: float | None, lacking: str) -> str | float:
+        if value is not None:
+            return round(value, 6)
+        models = ", ".join(sorted({device.model for device in self.devices.values()}))
+        return f"not known: the catalogue gives {models} no {lacking}"
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class AcceleratorResource(dg.ConfigurableResource):
         from resources.accelerators.ledger.ledger import open_ledger
 
         accelerators, ledger = load_accelerators(), open_ledger()
-        run_id, step_key = context.run_id, _step_key(context)
+        run_id, step_key = context.run.run_id, _step_key(context)
         lease = ledger.lease_of(run_id, step_key)
         claimed = lease is not None and lease.state == "held"
         if lease is None or not claimed:
