@@ -7,8 +7,8 @@ export DAGSTER_HOME := $(CURDIR)
 export DO_NOT_TRACK := 1
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport PYTHONPATH
-# A target of profiles.yml.
-ifdef TARGET
+# A target of profiles.yml; not a TARGET that happens to be in the environment.
+ifeq ($(origin TARGET),command line)
 export LLM_ASSETS_TARGET := $(TARGET)
 endif
 

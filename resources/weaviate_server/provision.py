@@ -61,6 +61,8 @@ def provide_program(say: Say = print) -> Path:
 
 
 def _fetch(folder: Path, say: Say) -> Path:
+    for leftover in folder.glob("new-*"):  # of a killed one: we hold the lock
+        shutil.rmtree(leftover, ignore_errors=True)
     tried = [f"no {PROGRAM} on PATH or in {folder}"]
     for way in (_download, _build):
         with tempfile.TemporaryDirectory(dir=folder, prefix="new-") as new:
@@ -84,7 +86,7 @@ def _download(folder: Path, say: Say) -> Path:
 
 
 def _build(folder: Path, say: Say) -> Path:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    go = shutil.which("go")
     if not go:
         raise NoServer("Go, which could build one, is not installed")
     say(f"building Weaviate {VERSION} with Go, once: about 3 minutes on 2 cores")

@@ -33,7 +33,8 @@ class ServerOptions:
     Attributes:
         keys: further users and their API keys; without `rbac` each may do everything.
         rbac: check rights: the admin has all, another user has those of the roles it is given.
-        readonly_at_percent: shards become read-only when the disk is fuller than this; 0: never.
+        readonly_at_percent: shards become read-only when the disk gets fuller than this; 0: never. The server looks
+            until it has found that once; a shard that is loaded later can be written.
         asynchronous: vectors are indexed some time after they were written.
         gse: load the dictionary of that tokeniser too; takes 3 s, and needs Go's module cache or a container's image.
     """
