@@ -6,6 +6,7 @@ import warnings
 
 import dagster as dg
 
+from llm_assets.accelerators_assets import accelerators
 from llm_assets.console import console_logger
 from llm_assets.instance import warn_if_foreign
 from llm_assets.jobs import all_jobs
@@ -13,6 +14,7 @@ from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from resources.config_errors import with_plain_errors
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.profile import CONFIGS, ROOT, load_profile, target_name
+from sensors.accelerators import accelerators_picture
 
 # The observable source is beta in this release; the range in pyproject.toml pins the behaviour that was tested.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=r".*(execution_type|observable_source_asset)")
@@ -30,6 +32,8 @@ def defs() -> dg.Definitions:
             PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS)),
             ACCELERATOR_KEY: AcceleratorResource(),
         },
+        assets=[accelerators],
+        sensors=[accelerators_picture],
         executor=EXECUTORS[load_profile().executor],
         jobs=all_jobs(loaded),
         loggers={"console": console_logger},

@@ -27,6 +27,7 @@ MOST_LANES = 40  # waits beside each other that are drawn one by one
 LEGEND = 18  # colours that are told apart
 GREY = "#9a9a9a"
 LIGHT = 0.35  # opacity of a wait
+PALETTE = 128  # colours in the file
 LETTERS = 150  # of a bar's name that the whole width holds
 
 
@@ -266,6 +267,11 @@ def _day(seconds: float) -> float:
 
 
 def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    """With a palette: a third of the size, and pictures stay in the event log."""
+    from PIL import Image
+
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
     return buffer.getvalue()

@@ -75,7 +75,7 @@ def test_nothing_of_one_tenant_lies_in_the_folder_of_another(built: Project) -> 
 
 def test_keys_groups_and_tags_are_apart(built: Project) -> None:
     done = succeeded(built.run("dg", "list", "defs", "--json"))
-    assets = json.loads(done.stdout)["assets"]
+    assets = [asset for asset in json.loads(done.stdout)["assets"] if asset["group_name"] != "platform"]
     assert {asset["asset_key_parts"][0] for asset in assets} == set(SECRETS)
     for asset in assets:
         tenant, corpus, stage = asset["asset_key_parts"]
