@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resources.accelerators.commands.text import as_json, columns
+from resources.accelerators.commands.text import as_json, columns, ranges
 from resources.accelerators.dagster_tags import FIELDS, PREFIX
 from resources.accelerators.units import shown_gb
 
@@ -91,8 +91,15 @@ class Explanation:
 
     def lines(self) -> list[str]:
         """As text."""
-        rows = [[device.id, device.model, reason or "admits"] for device, reason in self.devices]
+        rows = [[ranges(names), model, reason or "admits"] for (model, reason), names in self._alike().items()]
         return [asked(self.request), *(columns(rows) if rows else ["  no device is registered"]), self._outcome()]
+
+    def _alike(self) -> dict[tuple[str, str | None], list[str]]:
+        """Model and reason to the devices that share them."""
+        found: dict[tuple[str, str | None], list[str]] = {}
+        for device, reason in self.devices:
+            found.setdefault((device.model, reason), []).append(device.id)
+        return found
 
     def _outcome(self) -> str:
         if self.granted:

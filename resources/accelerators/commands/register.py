@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     for device in done.devices:
         print(f"{device.id}  {device.model}  {shown_gb(device.memory)}{_trouble(device.state, device.reason)}")
     print(f"{done.host}: {len(done.devices)} devices registered")
-    _tell(done)
+    _tell_trouble(done)
     if options.watch is not None:
         watch(ledger, options.watch, _until_signal())
     return 0
@@ -85,6 +85,10 @@ def _tell(done: Registration) -> None:
     for device in done.devices:
         if device.id in done.changed:
             print(f"changed: {device.id}{_trouble(device.state, device.reason)}", flush=True)
+    _tell_trouble(done)
+
+
+def _tell_trouble(done: Registration) -> None:
     for device_id in done.lost:
         print(f"LOST: {device_id}", flush=True)
     for lease in done.leases:

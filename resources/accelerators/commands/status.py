@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from resources.accelerators.commands.text import as_json, columns, lasting
+from resources.accelerators.commands.text import as_json, columns, lasting, ranges
 from resources.accelerators.units import shown_gb
 
 HELP = "Devices, leases, and waiting requests in their order, each with why it waits."
@@ -55,7 +55,7 @@ def _host(devices: Sequence[dict[str, Any]], leases: dict[str, dict[str, Any]]) 
     if len(idle) > FEW:
         for model, group in groupby(sorted(idle, key=lambda one: one["model"]), key=lambda one: one["model"]):
             names = [one["device"] for one in group]
-            text.append(f"  {len(names)} × {model} free: {names[0]} … {names[-1]}")
+            text.append(f"  {len(names)} × {model} free: {ranges(names)}")
     return text
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+MOST_RANGES = 8
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -43,6 +44,23 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
 
 def _cell(text: str, width: int) -> str:
     return text.rjust(width) if re.fullmatch(r"[\d.,~]+( (GB|h|kWh|s))?|\$[\d.,]+~?", text) else text.ljust(width)
+
+
+def ranges(names: Sequence[str]) -> str:
+    """`node/gpu0-2, node/gpu4`: names that differ only in a last number, which goes up by one, share a range."""
+    found: list[tuple[str, int, int]] = []  # what is before the number, the first and the last number; -1: none
+    for name in names:
+        match = re.fullmatch(r"(.*/[a-z]+)(\d+)", name)
+        start, number = (match[1], int(match[2])) if match else (name, -1)
+        if found and match and found[-1][0] == start and found[-1][2] == number - 1:
+            found[-1] = start, found[-1][1], number
+        else:
+            found.append((start, number, number))
+    shown = [
+        start if last < 0 else f"{start}{first}" + (f"-{last}" if last > first else "")
+        for start, first, last in found
+    ]
+    return ", ".join(shown[:MOST_RANGES]) + (f" … ({len(names)} in all)" if len(shown) > MOST_RANGES else "")
 
 
 def as_json(value: Any) -> str:
