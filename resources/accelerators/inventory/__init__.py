@@ -31,9 +31,11 @@ def probe(accelerators: Accelerators) -> tuple[Host, list[Device]]:
     """
     host = this_machine()
     found: list[Device] = [cpu_device(host)]
+    declared = declared_devices(accelerators)
     if accelerators.probe:
         found += [*gpu_devices(host.name), *tpu_devices(host.name)]
-    return host, merge(found, declared_devices(accelerators))
+        declared = _missed(declared, found, host.name)
+    return host, merge(found, declared)
 
 
 def merge(found: Sequence[Device], declared: Sequence[Device]) -> list[Device]:
@@ -51,11 +53,30 @@ def merge(found: Sequence[Device], declared: Sequence[Device]) -> list[Device]:
     return list(by_id.values())
 
 
+def _missed(devices: Sequence[Device], found: Sequence[Device], host: str) -> list[Device]:
+    """The declared devices; GPUs of this host whose UUID the driver does not list are lost."""
+    seen = {device.id for device in found}
+
+    def gone(device: Device) -> bool:
+        named = device.id.startswith(("GPU-", "MIG-")) and not device.pretended
+        return named and device.host == host and device.id not in seen
+
+    reason = "accelerators.yml declares it, and the driver does not list it: compare nvidia-smi -L"
+    return [replace(device, state="lost", reason=reason) if gone(device) else device for device in devices]
+
+
 def register_this_host(ledger: Ledger, accelerators: Accelerators) -> Registration:
     """Tell the ledger which devices this host has now; those that it knew and that are gone become lost."""
     return ledger.register(*probe(accelerators))
 
 
 def refresh(ledger: Ledger, accelerators: Accelerators) -> Registration:
-    """The repeat of an agent's loop: as `register_this_host`; NVML stays open between, so it costs milliseconds."""
-    return register_this_host(ledger, accelerators)
+    """The repeat of an agent's loop: registers, and ends the MPS daemons of GPUs that no lease holds.
+
+    NVML stays open between, so it costs milliseconds.
+    """
+    from resources.accelerators.visibility.mps import stop_unused
+
+    registration = register_this_host(ledger, accelerators)
+    stop_unused(lambda: {share.device for lease in ledger.view().leases.values() for share in lease.shares})
+    return registration

@@ -56,6 +56,6 @@ def _device(lease: Lease, share: Share, devices: Mapping[str, Device]) -> Device
         return devices[share.device]
     except KeyError:
         raise AcceleratorError(
-            f"lease {lease.id} ({lease.asset or lease.step_key}): its device {share.device} is not registered any more"
-            ". Register its host again, or launch the step anew."
+            f"lease {lease.id} ({lease.asset or lease.step_key}): device {share.device} is not registered any more."
+            " Register its host again, or launch the step anew."
         ) from None

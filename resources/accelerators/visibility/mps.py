@@ -1,8 +1,8 @@
 """NVIDIA's Multi-Process Service: one control daemon with a folder of its own for each shared GPU.
 
 The daemon sees its one GPU, so that a client's memory limit is that of device 0 and no lease reaches another's GPU.
-Its folder belongs to this user and is closed to others, whose clients get a daemon of their own. It outlives the process
-that started it, as leases of other runs use it too: `stop_unused` ends those that no lease needs.
+Its folder belongs to this user and is closed to others, whose clients get a daemon of their own. It outlives the
+process that started it, as leases of other runs use it too: `stop_unused` ends those that no lease needs.
 
 Call `mps_for` outside a process tree of resources/processes.py, which would end the daemon with itself. Tested with a
 stand-in for nvidia-cuda-mps-control; not yet run on hardware.

@@ -29,7 +29,7 @@ def tpu_environment(devices: Sequence[Device]) -> dict[str, str]:
     chips = sorted(device.index for device in devices)
     if len(chips) not in BOUNDS:
         raise AcceleratorError(
-            f"{len(chips)} TPU chips of {devices[0].host}: a process has 1, 2, 4 or 8 chips of a host. Set devices so."
+            f"{len(chips)} TPU chips of {devices[0].host}: a process has 1, 2, 4 or 8 of a host's. Set devices so."
         )
     port = FIRST_PORT + chips[0]
     return found | {

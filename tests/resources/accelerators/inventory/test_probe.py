@@ -10,6 +10,7 @@ from resources.accelerators.configuration import Accelerators
 from resources.accelerators.devices import Device
 from resources.accelerators.inventory import merge, probe
 from resources.accelerators.inventory.declared import declared_devices
+from resources.accelerators.ledger.liveness import this_host
 from resources.accelerators.units import GB
 from resources.config_errors import ConfigError
 
@@ -62,6 +63,15 @@ def test_a_host_always_has_its_cpu_and_whatever_is_declared() -> None:
 def test_without_probing_there_is_only_the_cpu() -> None:
     host, devices = probe(Accelerators(probe=False))
     assert [device.id for device in devices] == [f"{host.name}/cpu0"]
+
+
+def test_a_gpu_that_is_declared_for_this_host_and_that_the_driver_does_not_list_is_lost() -> None:
+    entry = {"model": "l4", "ids": ["GPU-00000000-not-there"]}
+    here, there = (Accelerators.model_validate({"devices": [entry | {"host": h}]}) for h in (this_host(), "else"))
+    assert probe(here)[1][-1].state == "lost"
+    assert "nvidia-smi" in str(probe(here)[1][-1].reason)
+    assert probe(there)[1][-1].state == "ok"
+    assert probe(here.model_copy(update={"probe": False}))[1][-1].state == "ok"
 
 
 def test_a_device_that_is_found_and_declared_has_the_probe_s_health_and_the_file_s_use() -> None:

@@ -18,7 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from resources.accelerators.configuration import Accelerators
 from resources.accelerators.errors import AcceleratorError
+from resources.accelerators.inventory import refresh
+from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.units import GB
 from resources.accelerators.visibility import mps, mps_for, stop_unused
 from resources.accelerators.visibility.mps import CONTROL, PID_FILE, Mps
@@ -115,6 +118,18 @@ def test_a_lease_that_is_granted_while_daemons_are_ended_keeps_its_own() -> None
     assert stop_unused(granted_meanwhile) == []
     assert Mps("GPU-1").ensure() == pipes
     assert len(starts(pipes)) == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_host_s_agent_ends_daemons_that_no_lease_needs(folder: Path) -> None:
+    Mps("GPU-1").ensure()
+    accelerators = Accelerators(probe=False)
+    ledger = Ledger(f"sqlite:///{folder}/ledger.db", accelerators)
+    try:
+        refresh(ledger, accelerators)
+    finally:
+        ledger.close()
+    assert not Mps("GPU-1").running()
 
 
 @pytest.mark.usefixtures("installed")
