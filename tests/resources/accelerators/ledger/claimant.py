@@ -1,40 +1,51 @@
-"""A process that claims: it reads one JSON list a line, does it, and answers with one line.
-
-python -m tests.resources.accelerators.ledger.claimant URL
-"""
+"""A process that claims: it gets one order at a time through a pipe, does it, and answers."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 import time
-from typing import Any
+from multiprocessing.connection import Connection
+from typing import Any, Literal
 
 from resources.accelerators.configuration import Accelerators
 from resources.accelerators.ledger.ledger import Ledger
-from resources.accelerators.ledger.liveness import this_process
+from resources.accelerators.ledger.liveness import this_host, this_process
 from resources.accelerators.ledger.strays import MARK
-from tests.resources.accelerators.ledger.scenes import asks
+from resources.accelerators.requests import Request, Waiting
+from resources.accelerators.units import GB
 
 
-def main() -> None:
-    """Serve until the input ends."""
-    ledger = Ledger(sys.argv[1], Accelerators())
-    actions = Actions(ledger)
-    print(json.dumps("ready"), flush=True)
-    for line in sys.stdin:
-        what, *arguments = json.loads(line)
-        print(json.dumps(getattr(actions, what)(*arguments)), flush=True)
+def asks(
+    run_id: str,
+    memory_gb: float = 60,
+    *,
+    stage: Literal["queued", "starting", "claiming"] = "claiming",
+    **fields: Any,
+) -> Waiting:
+    """A request of a run's only step; by default for one device alone."""
+    request = Request("pool", int(memory_gb * GB), launcher=this_host(), **fields)
+    return Waiting(run_id, "step", request, time.time(), stage)
+
+
+def serve(url: str, orders: Connection) -> None:
+    """Obey until the pipe is closed."""
+    actions = Actions(Ledger(url, Accelerators()), orders)
+    orders.send("ready")
+    while True:
+        try:
+            what, arguments = orders.recv()
+        except EOFError:
+            return
+        orders.send(getattr(actions, what)(*arguments))
 
 
 class Actions:
     """What it can be told."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, orders: Connection) -> None:
+        self._ledger, self._orders = ledger, orders
 
     def claim(self, run_id: str, memory_gb: float, fields: dict[str, Any] | None = None) -> str | None:
         lease = self._ledger.claim(asks(run_id, memory_gb, **(fields or {})))
@@ -69,9 +80,5 @@ class Actions:
     def begin(self) -> Any:
         """Begin to write, and stay there until killed."""
         with self._ledger._store.writing():
-            print(json.dumps("writing"), flush=True)
+            self._orders.send("writing")
             time.sleep(600)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from resources.accelerators.configuration import Accelerators
 from resources.accelerators.devices import Device, Host
 from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.ledger.liveness import process_of, this_boot, this_host
-from resources.accelerators.requests import Process, Request, Waiting
+from resources.accelerators.requests import Process
 from resources.accelerators.units import GB
-from resources.profile import ROOT
+from tests.resources.accelerators.ledger.claimant import serve
 
+FORKS = multiprocessing.get_context("forkserver")  # a process that has imported everything forks the others
+FORKS.set_forkserver_preload([f"{__package__}.claimant"])
 T = TypeVar("T")
 SECONDS = 30  # until a fact is missed
 
@@ -42,18 +43,6 @@ def ledger_of(url: str, count: int = 1, **settings: Any) -> Ledger:
     return ledger
 
 
-def asks(
-    run_id: str,
-    memory_gb: float = 60,
-    *,
-    stage: Literal["queued", "starting", "claiming"] = "claiming",
-    **fields: Any,
-) -> Waiting:
-    """A request of a run's only step; by default for one device alone."""
-    request = Request("pool", int(memory_gb * GB), launcher=this_host(), **fields)
-    return Waiting(run_id, "step", request, time.time(), stage)
-
-
 def until(fact: Callable[[], T], seconds: float = SECONDS) -> T:
     """Poll until it is true; what it was."""
     deadline = time.monotonic() + seconds
@@ -67,41 +56,48 @@ class Claimant:
     """A process with a ledger of its own that does what it is told."""
 
     def __init__(self, url: str) -> None:
-        command = [sys.executable, "-m", f"{__package__}.claimant", url]
-        self.popen = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._answer() == "ready"
+        self._pipe, theirs = FORKS.Pipe()
+        self.child = FORKS.Process(target=serve, args=(url, theirs))
+        self.child.start()
+        theirs.close()
+        assert self.answer() == "ready"
 
     @property
     def process(self) -> Process:
-        found = process_of(self.popen.pid)
+        found = process_of(self.child.pid or 0)
         assert found is not None
         return found
 
     def tell(self, what: str, *arguments: Any) -> Any:
         """Let it do one thing; its answer."""
         self.order(what, *arguments)
-        return self._answer()
+        return self.answer()
 
     def order(self, what: str, *arguments: Any) -> None:
         """Let it do one thing, and do not wait for it."""
-        assert self.popen.stdin
-        self.popen.stdin.write(json.dumps([what, *arguments]) + "\n")
-        self.popen.stdin.flush()
+        self._pipe.send((what, arguments))
 
-    def _answer(self) -> Any:
-        assert self.popen.stdout
-        return json.loads(self.popen.stdout.readline())
+    def answer(self) -> Any:
+        """What the last order came to."""
+        assert self._pipe.poll(SECONDS), "it did not answer in time"
+        return self._pipe.recv()
 
     def pause(self) -> None:
-        self.popen.send_signal(signal.SIGSTOP)
-        until(lambda: os.waitpid(self.popen.pid, os.WUNTRACED | os.WNOHANG)[0])
+        pid = self.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T")
 
     def wake(self) -> None:
-        self.popen.send_signal(signal.SIGCONT)
+        os.kill(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        self.popen.kill()
-        self.popen.wait()
+        """End it at once; it is gone when this returns."""
+        self.child.kill()
+        self.child.join(SECONDS)
+
+    def close(self) -> None:
+        self.kill()
+        self._pipe.close()
 
 
 @contextmanager
@@ -113,7 +109,4 @@ def claimants(url: str, count: int = 1) -> Iterator[list[Claimant]]:
         yield made
     finally:
         for one in made:
-            one.kill()
-            for pipe in (one.popen.stdin, one.popen.stdout):
-                if pipe:
-                    pipe.close()
+            one.close()

@@ -12,7 +12,8 @@ from resources.accelerators.errors import ImpossibleRequest, LeaseLost, RequestE
 from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.ledger.liveness import this_process
 from resources.accelerators.units import GB
-from tests.resources.accelerators.ledger.scenes import asks, claimants, gpus, host, ledger_of
+from tests.resources.accelerators.ledger.claimant import asks
+from tests.resources.accelerators.ledger.scenes import claimants, gpus, host, ledger_of
 
 
 def test_a_device_is_granted_once(state_url: str) -> None:
@@ -54,7 +55,7 @@ def test_a_waiter_in_another_process_gets_it_within_half_a_second(state_url: str
             time.sleep(0.02)
         released = time.monotonic()
         ledger.release("a")
-        assert other._answer() - released < 0.5
+        assert other.answer() - released < 0.5
 
 
 def test_an_impossible_request_is_refused_at_once_and_does_not_wait(state_url: str) -> None:

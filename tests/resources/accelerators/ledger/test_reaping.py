@@ -12,7 +12,8 @@ import pytest
 from resources.accelerators.ledger import reaping
 from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.ledger.liveness import alive, process_of, this_host
-from tests.resources.accelerators.ledger.scenes import Claimant, asks, claimants, ledger_of, until
+from tests.resources.accelerators.ledger.claimant import asks
+from tests.resources.accelerators.ledger.scenes import Claimant, claimants, ledger_of, until
 
 
 @pytest.fixture
@@ -176,8 +177,9 @@ def test_a_holder_that_does_not_heed_the_end_of_its_lease_is_ended(
         step.pause()
         ledger.claim(asks("high", priority=9))
         until(lambda: ledger.claim(asks("high", priority=9)))
-        assert step.popen.wait(5) == -signal.SIGKILL
-        assert executor.popen.poll() is None
+        step.child.join(5)
+        assert step.child.exitcode == -signal.SIGKILL
+        assert executor.child.is_alive()
 
 
 def test_a_silent_host_loses_its_lease_only_before_the_eyes_of_another(
