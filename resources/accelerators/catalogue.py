@@ -1,7 +1,5 @@
 """What is known of each model of device: memory, speed, power, price, and where each figure is from.
 
-    python -m resources.accelerators.catalogue        # prints it
-
 Figures are in catalogue.yml. MIG instances and vGPUs are models of their own.
 """
 
@@ -18,7 +16,6 @@ from typing import Any
 
 from resources.accelerators.catalogue_parts import mig_models, vgpu_models
 from resources.accelerators.devices import Kind
-from resources.accelerators.units import shown_gb
 
 FILE = Path(__file__).with_name("catalogue.yml")
 STREET = "street prices of 2026 are good to 40 %"
@@ -152,13 +149,3 @@ def _by_name() -> Mapping[str, tuple[DeviceModel, ...]]:
 
 def _folded(name: str) -> str:
     return re.sub(r"[\s_]+", "-", name.strip().lower()).removesuffix("+me")  # a MIG instance with the media engines
-
-
-def _print() -> None:
-    for model in catalogue().values():
-        figures = " ".join(f"{name}={getattr(model, name):.4g}" for name in _FIGURES[1:] if getattr(model, name))
-        print(f"{model.name:28} {shown_gb(model.memory):>9}  {figures}  [{model.source}]")
-
-
-if __name__ == "__main__":
-    _print()

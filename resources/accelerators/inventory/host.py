@@ -53,10 +53,9 @@ def _machine_memory(proc: Path) -> int:
 
 def _groups(controller: str, cgroups: Path, proc: Path) -> Iterator[Path]:
     """This process's control group and all above it: each may hold a limit. Version 2, or 1 for this controller."""
-    for line in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
+    for line in _lines(proc / "self" / "cgroup"):
         _number, controllers, path = line.split(":", 2)
-        named = controllers.split(",")
-        if controllers and controller not in named:
+        if controllers and controller not in controllers.split(","):
             continue
         root = cgroups if not controllers else cgroups / controller
         group = root / path.lstrip("/")
@@ -78,7 +77,11 @@ def _memory_limit(group: Path) -> int | None:
 
 
 def _words(file: Path) -> list[str]:
+    return " ".join(_lines(file)).split()
+
+
+def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="ascii").split()
+        return file.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return []
+        return []  # no control groups here, or not this controller: no limit

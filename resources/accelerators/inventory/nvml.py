@@ -62,6 +62,7 @@ class Gpus:
         self._host, self._nvml = host, nvml
         self._health = Health(nvml)
         self._seen: dict[int, list[Device]] = {}  # number of the GPU to its devices, when it last answered
+        self._said: set[tuple[int, str]] = set()
         self._linked_among: frozenset[str] = frozenset()
         self._links: dict[str, str] = {}
 
@@ -102,7 +103,8 @@ class Gpus:
 
     def _lost(self, number: int, error: str) -> list[Device]:
         known = self._seen.get(number, [])
-        if not known:
+        if not known and (number, error) not in self._said:
+            self._said.add((number, error))
             log.warning("%s: GPU %d is left out: NVML says '%s'", self._host, number, error)
         return [replace(device, state="lost", reason=f"NVML says '{error}'") for device in known]
 

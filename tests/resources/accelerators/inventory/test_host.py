@@ -82,3 +82,8 @@ def test_in_a_container_the_group_that_is_mounted_counts_where_the_path_is_the_h
 ) -> None:
     groups = group(tmp_path / "cg", proc, "0::/docker/abc\n", {"memory.max": str(4 * GIB)})
     assert usable_memory(groups, proc) == round(4 * GIB * (1 - RESERVE))
+
+
+def test_a_kernel_without_control_groups_limits_nothing(tmp_path: Path, proc: Path) -> None:
+    assert usable_memory(tmp_path / "none", proc) == round(64 * GIB * (1 - RESERVE))
+    assert usable_cpus(tmp_path / "none", proc) == len(os.sched_getaffinity(0))
