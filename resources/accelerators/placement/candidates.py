@@ -58,7 +58,7 @@ def _in_tightest_group(room: Room, bucket: Bucket, need: Need, size: int) -> Can
 def _candidate(
     bucket: Bucket, device: Device, order: Order, free: int, need: Need, size: int, fresh: bool
 ) -> Candidate:
-    left = len(bucket.groups[device.nvlink or device.host]) - 1 if fresh else 0
+    left = len(bucket.groups[device.nvlink or device.id]) - 1 if fresh else 0
     return Candidate((device,), (device.memory if need.whole else free) - size, left, (order,))
 
 

@@ -75,5 +75,5 @@ def policy_of(settings: PolicySettings, catalogue: Mapping[str, DeviceFigures]) 
     from resources.accelerators.placement.topsis import Topsis
 
     if settings.name == "topsis":
-        return Topsis(catalogue, dict(settings.weights))
+        return Topsis(catalogue, {str(name): weight for name, weight in settings.weights.items()})
     return FirstFit() if settings.name == "first_fit" else BestFit()

@@ -408,7 +408,7 @@ class Room:
     def _regroup(self, slot: Slot, bucket: Bucket, sign: int) -> None:
         device, order = bucket.sample, slot.order
         device = slot.device or device
-        _shift(bucket.groups, bucket.tight, device.nvlink or device.host, order, sign)
+        _shift(bucket.groups, bucket.tight, device.nvlink or device.id, order, sign)
         for level, groups in self.groups.items():
             name = group_name(device, level)
             if name is None:
