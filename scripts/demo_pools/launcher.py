@@ -1,7 +1,7 @@
 """Starts run workers as forks of a process that has imported Dagster once.
 
-Dagster's default launcher starts a Python for each run, which costs 2.5 s of a core: with 72 runs on two cores the demo
-would measure imports, not waits. The queue, the run worker's own code and the executor are Dagster's, as always.
+Dagster's default launcher starts a Python for each run, which costs 2.5 s of a core: with 72 runs on two cores the
+demo would measure imports, not waits. The queue, the run worker's own code and the executor are Dagster's.
 """
 
 from __future__ import annotations

@@ -1,20 +1,21 @@
-"""The code location of the demo: one asset for each demand and pool. It imports no model library, so runs start fast."""
+"""The code location of the demo: an asset for each demand and pool. It imports no model library: runs start fast."""
 
 import os
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 import dagster as dg
 
+from llm_assets.accelerators_assets import accelerators
+from resources import processes
+from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from scripts.demo_pools.plan import KINDS, Kind
 
 WITHOUT_LEASES = "DEMO_POOLS_WITHOUT_LEASES"  # under Dagster's own pools there is no ledger to take a lease from
 SECONDS_TAG = "demo/seconds"
+PICTURE_JOB = "picture"
 
 
 def stand_in(kind: Kind) -> dg.AssetsDefinition:
-    """An asset that holds its slot while a child process sleeps, as a training process would work."""
+    """An asset that holds its slot while a child process sleeps where a training process would work."""
 
     @dg.asset(
         key=[kind.demand, kind.pool],
@@ -23,23 +24,25 @@ def stand_in(kind: Kind) -> dg.AssetsDefinition:
         group_name=kind.demand,
         description=f"{kind.seconds:g} s of stand-in work in a slot of the pool {kind.pool}.",
     )
-    def work(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        with _slot(context, kind.pool) as (environment, metadata):
-            subprocess.run(["sleep", context.run.tags[SECONDS_TAG]], env={**os.environ, **environment}, check=True)
-        return dg.MaterializeResult(metadata=metadata)
+    def work(context: dg.AssetExecutionContext, accelerator: AcceleratorResource) -> dg.MaterializeResult:
+        command = ["sleep", context.run.tags[SECONDS_TAG]]
+        if os.environ.get(WITHOUT_LEASES):
+            processes.start(command).wait()
+            return dg.MaterializeResult()
+        with accelerator.lease(context, pool=kind.pool) as held:
+            held.start(command).wait()
+            return dg.MaterializeResult(metadata=held.metadata())
 
     return work
 
 
-@contextmanager
-def _slot(context: dg.AssetExecutionContext, pool: str) -> Iterator[tuple[Mapping[str, str], dict[str, object]]]:
-    metadata: dict[str, object] = {}
-    yield {}, metadata
-
-
 assets = [stand_in(kind) for kind in KINDS]
 defs = dg.Definitions(
-    assets=assets,
-    jobs=[dg.define_asset_job(kind.job, selection=[asset]) for kind, asset in zip(KINDS, assets, strict=True)],
+    assets=[*assets, accelerators],
+    jobs=[
+        *(dg.define_asset_job(kind.job, selection=[asset]) for kind, asset in zip(KINDS, assets, strict=True)),
+        dg.define_asset_job(PICTURE_JOB, selection=[accelerators]),
+    ],
+    resources={ACCELERATOR_KEY: AcceleratorResource()},
     executor=dg.in_process_executor,
 )

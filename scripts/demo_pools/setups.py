@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from scripts.demo_pools.location import WITHOUT_LEASES
 from scripts.demo_pools.plan import COUNTED, DEVICES, PARTS, POOLS_GB
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def make_home(setup: Setup, folder: Path, socket: Path) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     files = {
-        "dagster.yaml": _instance(setup),
+        "dagster.yaml": _instance(setup, folder),
         "accelerators.yml": _accelerators(setup),
         "workspace.yaml": _workspace(socket),
     }
@@ -56,40 +56,29 @@ def make_home(setup: Setup, folder: Path, socket: Path) -> None:
 
 
 def environment(setup: Setup, folder: Path) -> dict[str, str]:
-    """The variables under which the set-up's processes run."""
+    """The variables that a set-up's processes need beside those of this process."""
     return {
-        **os.environ,
         "DAGSTER_HOME": str(folder),
         "LLM_ASSETS_ACCELERATORS": str(folder / "accelerators.yml"),
         "LLM_ASSETS_LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}",
-        "DEMO_POOLS_WITHOUT_LEASES": "" if setup.leases else "1",
+        WITHOUT_LEASES: "" if setup.leases else "1",
         "PYTHONWARNINGS": "ignore",
         "PYTHONPATH": str(ROOT),
         "DO_NOT_TRACK": "1",
     }
 
 
-def _instance(setup: Setup) -> dict[str, Any]:
-    instance: dict[str, Any] = {
-        "run_coordinator": {
-            "module": "dagster._core.run_coordinator",
-            "class": "QueuedRunCoordinator",
-            "config": {"dequeue_interval_seconds": 1, "dequeue_use_threads": True, "dequeue_num_workers": 4},
-        },
-        "run_launcher": {"module": "scripts.demo_pools.launcher", "class": "ForkingRunLauncher", "config": {}},
-        "concurrency": {"runs": {"max_concurrent_runs": 100}, "pools": {"granularity": "op"}},
-        "telemetry": {"enabled": False},
-        "run_monitoring": {"enabled": True, "poll_interval_seconds": 10, "free_slots_after_run_end_seconds": 5},
-    }
-    if setup.leases:
-        instance["event_log_storage"] = _event_log_storage()
+def _instance(setup: Setup, folder: Path) -> dict[str, Any]:
+    """The project's own dagster.yaml in another folder, with a launcher that starts fast; for Dagster's own pools with
+    its own storage."""
+    text = (ROOT / "dagster.yaml").read_text(encoding="utf-8").replace(".state/dagster", str(folder / "dagster"))
+    instance: dict[str, Any] = yaml.safe_load(text)
+    instance["run_launcher"] = {"module": "scripts.demo_pools.launcher", "class": "ForkingRunLauncher"}
+    if not setup.leases:
+        for storage in ("run_storage", "event_log_storage", "schedule_storage"):
+            del instance[storage]
+        instance["storage"] = {"sqlite": {"base_dir": str(folder / "dagster" / "storage")}}
     return instance
-
-
-def _event_log_storage() -> dict[str, Any]:
-    """As the project's own dagster.yaml names it, in this home."""
-    own = yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))["event_log_storage"]
-    return {**own, "config": {"base_dir": {"env": "DAGSTER_HOME"}}}
 
 
 def _workspace(socket: Path) -> dict[str, Any]:
