@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from resources.vector_index.hits import Rows
 from resources.vector_index.lance_writing import VECTOR_INDEX
-from resources.vector_index.protocol import Hit, Verification
+from resources.vector_index.protocol import Verification
 from resources.vector_index.rows import HIT_COLUMNS, SEARCH_TEXT
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 REFINED, LEAST_REFINE = 100, 3
 RECALL_AT = 10
 _SEED = 7  # a verification repeats exactly
-
-Rows = dict[str, dict[str, Any]]  # chunk_id to its columns and `_score`, best first
 
 
 def by_text(table: Table, text: str, where: str | None, limit: int) -> Rows:
@@ -47,24 +46,6 @@ def _nearest(
     query = query.bypass_vector_index() if exact else query.refine_factor(max(LEAST_REFINE, REFINED // limit))
     query = query.where(where) if where else query
     return query.select(list(columns)).limit(limit).to_arrow()
-
-
-def hits(scores: dict[str, float], text: Rows, vector: Rows) -> list[Hit]:
-    """The rows behind fused (or single) scores, in their order."""
-    return [
-        _hit((text.get(key) or vector[key]), score, text.get(key), vector.get(key)) for key, score in scores.items()
-    ]
-
-
-def _hit(row: dict[str, Any], score: float, text: dict[str, Any] | None, vector: dict[str, Any] | None) -> Hit:
-    columns: dict[str, Any] = {name: row[name] for name in HIT_COLUMNS}
-    columns["headings"] = tuple(row["headings"] or ())
-    return Hit(
-        **columns,
-        score=score,
-        text_score=text["_score"] if text else None,
-        vector_score=vector["_score"] if vector else None,
-    )
 
 
 def pairs(table: Table, key: str, value: str) -> dict[str, str]:

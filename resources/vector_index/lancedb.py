@@ -26,6 +26,7 @@ from resources.vector_index.errors import (
 )
 from resources.vector_index.filters import Where, conditions, sql
 from resources.vector_index.fusion import depth, fuse
+from resources.vector_index.hits import Rows, hits, scores
 from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Verification
 from resources.vector_index.rows import collection_schema, fitted, spec_of
 
@@ -142,18 +143,18 @@ class LanceIndex:
         """The best `k` chunks, best first; see `VectorIndex.search`."""
         checked_mode(mode)
         predicate, limit = sql(conditions(where)), depth(k) if mode == "hybrid" else k
-        texts: lance_reading.Rows = {}
-        vectors: lance_reading.Rows = {}
+        texts: Rows = {}
+        vectors: Rows = {}
         with self._reading(snapshot) as table:
             if mode != "vector":
                 texts = lance_reading.by_text(table, checked_text(text, mode), predicate, limit)
             if mode != "text":
                 checked = checked_vector(vector, self._spec(table).dimension, mode)
                 vectors = lance_reading.by_vector(table, checked, predicate, limit)
-        scores = _scores(texts or vectors)
+        ranked = scores(texts or vectors)
         if mode == "hybrid":
-            scores = fuse(_scores(texts), _scores(vectors), dense_trust)
-        return lance_reading.hits(dict(islice(scores.items(), k)), texts, vectors)
+            ranked = fuse(scores(texts), scores(vectors), dense_trust)
+        return hits(dict(islice(ranked.items(), k)), texts, vectors)
 
     def verify(self, snapshot: Snapshot, expected_count: int, sample: int = 64) -> Verification:
         """Count, duplicates, and recall@10 of the graph against exact search."""
@@ -248,7 +249,3 @@ def _version(snapshot: Snapshot) -> int:
     if snapshot.version is None:
         raise SnapshotGone(f"'{snapshot.collection}': this index numbers its states, the pointer has no number")
     return snapshot.version
-
-
-def _scores(rows: lance_reading.Rows) -> dict[str, float]:
-    return {key: row["_score"] for key, row in rows.items()}

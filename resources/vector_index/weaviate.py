@@ -1,0 +1,263 @@
+"""The served backend: a collection is a class of a Weaviate server, a snapshot a number that its rows are valid at.
+
+A change of some documents is written into the class that is served, under a number that nobody reads yet
+(`weaviate_states`); a change of embedder, chunker or of what a class cannot change is a new class beside it. Either
+way readers keep the whole state that the served pointer names, until the new one has been verified and the pointer
+is moved; the alias, which others read by, moves after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from resources.vector_index import weaviate_reading as reading
+from resources.vector_index import weaviate_upkeep as upkeep
+from resources.vector_index import weaviate_writing as writing
+from resources.vector_index.checks import checked_mode, checked_name, checked_text, checked_vector
+from resources.vector_index.errors import StaleBase, UnknownCollection, VectorIndexError
+from resources.vector_index.filters import Condition, Where, conditions
+from resources.vector_index.fusion import depth, fuse
+from resources.vector_index.hits import Rows, hits, scores
+from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Verification
+from resources.vector_index.rows import fitted
+from resources.vector_index.weaviate_backup import back_up
+from resources.vector_index.weaviate_catalogue import Catalogue
+from resources.vector_index.weaviate_connection import Server, WeaviateConnection, open_server
+from resources.vector_index.weaviate_handle import Handle, numbered
+from resources.vector_index.weaviate_health import health
+from resources.vector_index.weaviate_settings import ServerSettings
+from resources.vector_index.weaviate_states import States, View, write_states
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+T = TypeVar("T")
+_HALVES = ThreadPoolExecutor(8, thread_name_prefix="weaviate-search")  # a hybrid search asks for both at once
+
+
+class WeaviateIndex:
+    """A `VectorIndex` on a Weaviate server, version 1.32 or newer.
+
+    Args:
+        connection: where the server is.
+        tenant: whose collections these are; another tenant's are neither seen nor touched.
+        settings: of the profile.
+    """
+
+    def __init__(
+        self, connection: WeaviateConnection, *, tenant: str, settings: ServerSettings | None = None
+    ) -> None:
+        self.server: Server = open_server(connection, settings or ServerSettings())
+        self.catalogue = Catalogue(self.server, tenant)
+
+    def collections(self) -> list[str]:
+        """The names of the tenant's collections, sorted."""
+        return self.catalogue.collections()
+
+    def create(self, collection: str, spec: IndexSpec) -> Snapshot:
+        """Make an empty collection, or find it there with an equal spec; finishes what a killed writer began."""
+        checked_name(collection)
+        try:
+            handle = self._found(collection)
+        except UnknownCollection:
+            handle = self.catalogue.make(collection, spec)
+        if handle.owned.spec != spec:
+            raise VectorIndexError(
+                f"collection '{collection}' was made with {handle.owned.spec}, not {spec}: "
+                "build a new collection under another name"
+            )
+        self.catalogue.retune(handle, spec)
+        upkeep.heal(handle, handle.states())
+        return Snapshot(collection, handle.states().latest)
+
+    def drop(self, collection: str) -> None:
+        """Remove a collection, after a backup where the profile asks for one."""
+        self.catalogue.look_again(collection)
+        found = self.catalogue.handles(collection)
+        if found and self.server.settings.backup.before_deletion:
+            back_up(found[0])
+        for handle in reversed(found):
+            self.catalogue.remove(handle)
+
+    def latest(self, collection: str) -> Snapshot | None:
+        """The newest state, which a killed run may have left half-written; None without such a collection."""
+        try:
+            return Snapshot(collection, self._found(collection).states().latest)
+        except UnknownCollection:
+            return None
+
+    def apply(
+        self,
+        collection: str,
+        base: Snapshot | None,
+        upserts: Iterable[pa.RecordBatch],
+        delete_ids: Iterable[str],
+    ) -> Snapshot:
+        """Write a difference under the next number; see `VectorIndex.apply`."""
+        handle = self._found(collection)
+        states = handle.states()
+        if base is not None and base != Snapshot(collection, states.latest):
+            raise StaleBase(f"'{collection}' is at state {states.latest}, the difference starts at {base}")
+        upkeep.heal(handle, states)
+        empty = states == States()
+        states = replace(states, latest=states.latest + 1, writing=True)
+        write_states(handle, states)
+        view = states.view(states.latest)
+        ended = writing.upsert(handle, fitted(upserts, handle.owned.spec), view, empty=empty)
+        ended += writing.delete(handle, delete_ids, view)
+        writing.wait_until_indexed(handle)
+        soiled = states.soiled or bool(ended)
+        write_states(handle, replace(states, writing=False, ended=states.ended + ended, soiled=soiled))
+        return Snapshot(collection, states.latest)
+
+    def count(self, snapshot: Snapshot) -> int:
+        """The number of rows."""
+        return self._read(snapshot, lambda handle, view, _: reading.count(handle, view))
+
+    def row_digests(self, snapshot: Snapshot) -> dict[str, str]:
+        """chunk_id to row_digest of every row."""
+        return self._read(snapshot, lambda handle, view, _: reading.pairs(handle, view, "row_digest"))
+
+    def documents(self, snapshot: Snapshot) -> dict[str, str]:
+        """chunk_id to doc_id of every row."""
+        return self._read(snapshot, lambda handle, view, _: reading.pairs(handle, view, "doc_id"))
+
+    def search(
+        self,
+        snapshot: Snapshot,
+        *,
+        text: str | None = None,
+        vector: np.ndarray | Sequence[float] | None = None,
+        mode: Mode = "hybrid",
+        k: int = 10,
+        where: Where | None = None,
+        dense_trust: float = 1.0,
+    ) -> list[Hit]:
+        """The best `k` chunks, best first; see `VectorIndex.search`."""
+        checked_mode(mode)
+        filters, limit = conditions(where), depth(k) if mode == "hybrid" else k
+
+        def run(handle: Handle, view: View, states: States) -> tuple[Rows, Rows]:
+            halves = _Halves(handle, view, states, filters, limit)
+            wanted = None if mode == "vector" else checked_text(text, mode)
+            dimension = handle.owned.spec.dimension
+            near = None if mode == "text" else checked_vector(vector, dimension, mode)
+            return halves.found(wanted, near)
+
+        texts, vectors = self._read(snapshot, run)
+        ranked = scores(texts or vectors)
+        if mode == "hybrid":
+            ranked = fuse(scores(texts), scores(vectors), dense_trust)
+        return hits(dict(islice(ranked.items(), k)), texts, vectors)
+
+    def verify(self, snapshot: Snapshot, expected_count: int, sample: int = 64) -> Verification:
+        """Count, duplicates, and recall@10 of the graph against exact search."""
+        return self._read(snapshot, lambda handle, view, _: upkeep.verification(handle, view, expected_count, sample))
+
+    def restore(self, snapshot: Snapshot) -> Snapshot:
+        """Make an older state the newest again: what differs is copied or ended."""
+
+        def run(handle: Handle, view: View, _: States) -> int:
+            states = handle.states()
+            upkeep.heal(handle, states)
+            again = view.number == states.latest
+            return (states if again else upkeep.restored(handle, handle.states(), view.number)).latest
+
+        return Snapshot(snapshot.collection, self._read(snapshot, run))
+
+    def forget(self, collection: str, ids: Collection[str], kept: Sequence[Snapshot]) -> Mapping[Snapshot, Snapshot]:
+        """Number the kept states and the newest anew, without some rows; see `VectorIndex.forget`."""
+        handle = self._found(collection)
+        upkeep.heal(handle, handle.states())
+        return upkeep.forgotten(handle, handle.states(), ids, kept)[1]
+
+    def tidy(self, collection: str, kept: Sequence[Snapshot], *, purge: bool = False) -> Snapshot:
+        """Remove states older than the oldest kept; `purge` also writes the class anew: see `VectorIndex.tidy`."""
+        handle = self._found(collection)
+        states = upkeep.tidied(handle, handle.states(), kept, purge=purge)
+        if purge:
+            self._write_anew(handle, states)
+        return Snapshot(collection, states.latest)
+
+    def publish(self, corpus: str, snapshot: Snapshot) -> None:
+        """Move the corpus's alias to the class of what is served."""
+        self.catalogue.publish(corpus, self._found(snapshot.collection))
+
+    def published(self, corpus: str) -> str | None:
+        """The collection that the alias leads to; the class's own name where it is no collection of the tenant."""
+        target = self.catalogue.target(corpus)
+        owners = {handle.class_name: handle.name for handle in self.catalogue.handles()} if target else {}
+        return owners.get(target or "", target)
+
+    def health(self, collection: str) -> Mapping[str, str | int | float]:
+        """Version, nodes, shards, objects and what waits to be indexed."""
+        return health(self._found(collection))
+
+    def close(self) -> None:
+        """End the process's connection."""
+        self.server.close()
+
+    def _write_anew(self, handle: Handle, states: States) -> None:
+        """A server's files keep removed rows until it merges them some day: a class in new files does not."""
+        copies = self.catalogue.handles(handle.name)[1:]
+        if copies and upkeep.is_whole(copies[0]):
+            copy = copies[0]
+        else:
+            for half in copies:
+                self.catalogue.remove(half)
+            if not states.soiled:
+                return
+            copy = self.catalogue.make(handle.name, handle.owned.spec, handle.owned.generation + 1)
+            upkeep.copied(handle, copy, states)
+        self.catalogue.move_aliases(handle, copy)
+        self.catalogue.remove(handle)
+
+    def _found(self, collection: str) -> Handle:
+        """The class as it is now."""
+        self.catalogue.look_again(collection)
+        return self.catalogue.open(collection)
+
+    def _read(self, snapshot: Snapshot, read: Callable[[Handle, View, States], T]) -> T:
+        """Read a state; a class that was written anew meanwhile is looked for again."""
+        numbered(snapshot)
+
+        def once() -> T:
+            handle = self.catalogue.open(snapshot.collection)
+            return handle.reading(snapshot, lambda view, states: read(handle, view, states))
+
+        try:
+            return once()
+        except UnknownCollection:
+            self.catalogue.look_again(snapshot.collection)
+            return once()
+
+
+class _Halves:
+    """Both halves of a search of one state."""
+
+    def __init__(self, handle: Handle, view: View, states: States, filters: Sequence[Condition], limit: int) -> None:
+        self._state = (handle, view, states)
+        self._filters, self._limit = filters, limit
+
+    def found(self, text: str | None, vector: np.ndarray | None) -> tuple[Rows, Rows]:
+        """What words and vectors find; a half that is not asked for finds nothing."""
+        if any(not each.values for each in self._filters):
+            return {}, {}  # a field without values holds for no row
+        if text is not None and vector is not None:
+            by_text = _HALVES.submit(self._by_text, text)
+            vectors = self._by_vector(vector)
+            return by_text.result(), vectors
+        return (self._by_text(text) if text is not None else {}), (
+            self._by_vector(vector) if vector is not None else {}
+        )
+
+    def _by_text(self, text: str) -> Rows:
+        return reading.by_text(*self._state, text, self._filters, self._limit)
+
+    def _by_vector(self, vector: np.ndarray) -> Rows:
+        return reading.by_vector(*self._state, vector, self._filters, self._limit)

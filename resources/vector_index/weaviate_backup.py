@@ -1,0 +1,69 @@
+"""Backups of collections into a module of the server, and back."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from resources.vector_index.errors import VectorIndexError
+
+if TYPE_CHECKING:
+    from resources.vector_index.weaviate_connection import Server
+    from resources.vector_index.weaviate_handle import Handle
+
+_PAUSE = 0.2
+
+
+def back_up(handle: Handle) -> str:
+    """Back a collection up. Returns the backup's id, which begins with the class's name.
+
+    Raises:
+        VectorIndexError: the server has no such module, or the backup failed.
+    """
+    name = handle.class_name
+    moment = datetime.now(UTC).strftime("%Y%m%dt%H%M%S%f")
+    backup_id = f"{name.lower()}-{moment}"
+    backend = _backend(handle.server)
+    what = f"back up '{handle.name}'"
+    handle.server.call(what, lambda client: client.backup.create(backup_id, backend, include_collections=[name]))
+    _wait(handle.server, what, lambda client: client.backup.get_create_status(backup_id, backend))
+    return backup_id
+
+
+def restore_backup(server: Server, backup_id: str) -> None:
+    """Bring a backup's collection back under its name.
+
+    Raises:
+        VectorIndexError: no such backup, or a class of that name is there: drop it first.
+    """
+    backend, what = _backend(server), f"restore the backup '{backup_id}'"
+    server.call(what, lambda client: client.backup.restore(backup_id, backend))
+    _wait(server, what, lambda client: client.backup.get_restore_status(backup_id, backend))
+
+
+def backups(server: Server, prefix: str = "") -> list[tuple[str, str]]:
+    """Ids and states of the backups whose id begins with `prefix`."""
+    backend = _backend(server)
+    found = server.call("list the backups", lambda client: client.backup.list_backups(backend))
+    return sorted((each.backup_id, str(each.status.value)) for each in found if each.backup_id.startswith(prefix))
+
+
+def _backend(server: Server) -> Any:
+    from weaviate.backup.backup import BackupStorage
+
+    return BackupStorage(server.settings.backup.backend)
+
+
+def _wait(server: Server, what: str, status: Any) -> None:
+    deadline = time.monotonic() + server.settings.backup.timeout_seconds
+    while True:
+        found = server.call(what, status)
+        state = str(found.status.value)
+        if state == "SUCCESS":
+            return
+        if state in ("FAILED", "CANCELED"):
+            raise VectorIndexError(f"{what}: the server says {state.lower()}: {found.error}")
+        if time.monotonic() > deadline:
+            raise VectorIndexError(f"{what}: not done after {server.settings.backup.timeout_seconds:g} s")
+        time.sleep(_PAUSE)

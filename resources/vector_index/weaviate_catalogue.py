@@ -1,0 +1,196 @@
+"""Which classes of the server are this project's, and which one is a collection of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from resources.vector_index.errors import IndexUnavailable, UnknownCollection, VectorIndexError
+from resources.vector_index.protocol import IndexSpec
+from resources.vector_index.weaviate_handle import Handle
+from resources.vector_index.weaviate_schema import (
+    SHARED,
+    ClassNames,
+    Ownership,
+    alias_name,
+    class_definition,
+    not_ours,
+    retuned,
+)
+
+if TYPE_CHECKING:
+    from resources.vector_index.weaviate_connection import Server
+
+
+class Catalogue:
+    """The collections of one tenant on a server.
+
+    A collection that was written anew is a class of the next generation; until the old one is gone, that counts.
+
+    Args:
+        server: where they are.
+        tenant: whose they are.
+    """
+
+    def __init__(self, server: Server, tenant: str) -> None:
+        self.server, self.tenant = server, tenant
+        self._shared = server.settings.multi_tenancy
+        self.names = ClassNames(SHARED if self._shared else tenant)
+        self._open: dict[str, Handle] = {}
+
+    def collections(self) -> list[str]:
+        """The names of the tenant's collections, sorted."""
+        return sorted({handle.name for handle in self.handles()})
+
+    def handles(self, collection: str | None = None) -> list[Handle]:
+        """The tenant's classes, of one collection or all, the oldest generation first."""
+        wanted = (handle for handle in self._ours() if collection in (None, handle.name))
+        return sorted(
+            (handle for handle in wanted if self._has_tenant(handle)), key=lambda each: each.owned.generation
+        )
+
+    def open(self, collection: str) -> Handle:
+        """The class that holds a collection.
+
+        Raises:
+            UnknownCollection: there is none.
+        """
+        if collection not in self._open:
+            found = self.handles(collection)
+            if not found:
+                there = ", ".join(self.collections()) or "none"
+                place = self.server.connection.place
+                raise UnknownCollection(f"no collection '{collection}' in Weaviate at {place}; there are: {there}")
+            self._open[collection] = found[0]
+        return self._open[collection]
+
+    def look_again(self, collection: str) -> None:
+        """Forget which class it was: it may have been written anew, or removed."""
+        self._open.pop(collection, None)
+
+    def make(self, collection: str, spec: IndexSpec, generation: int = 1) -> Handle:
+        """A new class, or the tenant's part of one that tenants share.
+
+        Raises:
+            VectorIndexError: somebody else has a class of that name, or tenants share one of another spec.
+        """
+        owned = Ownership(self.names.owner, collection, generation, spec)
+        name = self.names.of(collection, generation)
+        handle = Handle(self.server, name, owned, self.tenant if self._shared else None)
+        present = next((each for each in self._ours() if each.class_name == name), None)
+        if present is None:
+            self._refuse_foreign(name)
+            definition = class_definition(owned, name, multi_tenancy=self._shared)
+            self.server.call(f"make '{collection}'", lambda client: _made(client, definition))
+        elif present.owned.spec != spec or present.name != collection:
+            raise VectorIndexError(
+                f"collection '{collection}' was made with {present.owned.spec}, not {spec}: "
+                "build a new collection under another name"
+            )
+        if self._shared:
+            self.server.call(f"add '{self.tenant}' to '{collection}'", self._add_tenant(name))
+        return handle
+
+    def retune(self, handle: Handle, spec: IndexSpec) -> None:
+        """Bring the settings that can be changed in place up to `spec`."""
+        if handle.owned.spec.tuning == spec.tuning:
+            return
+        owned = Ownership(handle.owned.owner, handle.name, handle.owned.generation, spec)
+        handle.run(
+            "change the settings of",
+            lambda rows: rows.config.update(description=owned.description(), vector_config=retuned(spec)),
+        )
+        handle.owned = owned
+
+    def remove(self, handle: Handle) -> None:
+        """Delete a class, or the tenant's part of it."""
+        self.look_again(handle.name)
+        name = handle.class_name
+
+        def run(client: Any) -> None:
+            if handle.tenant:
+                client.collections.use(name).tenants.remove([handle.tenant])
+            else:
+                client.collections.delete(name)
+
+        self.server.call(f"remove '{handle.name}'", run)
+
+    def publish(self, corpus: str, handle: Handle) -> None:
+        """Let the corpus's alias lead to a class; see `VectorIndex.publish`."""
+        name, target = alias_name(self.tenant, corpus), handle.class_name
+        found = self.target(corpus)
+        if found == target:
+            return
+        if found is None:
+            self._refuse_foreign(name)
+            self.server.call(
+                f"publish '{corpus}'",
+                lambda client: client.alias.create(alias_name=name, target_collection=target),
+            )
+        elif not found.startswith(self.names.prefix):
+            raise VectorIndexError(
+                f"the alias {name} at {self.server.connection.place} leads to {found}, which is not this tenant's: "
+                "remove the alias or rename the corpus"
+            )
+        else:
+            self.server.call(
+                f"publish '{corpus}'",
+                lambda client: client.alias.update(alias_name=name, new_target_collection=target),
+            )
+
+    def target(self, corpus: str) -> str | None:
+        """The class that the corpus's alias leads to."""
+        name = alias_name(self.tenant, corpus)
+        found = self.server.call(f"look up '{corpus}'", lambda client: client.alias.get(alias_name=name))
+        return found.collection if found else None
+
+    def move_aliases(self, old: Handle, new: Handle) -> None:
+        """Let this tenant's aliases of one class lead to another."""
+
+        def run(client: Any) -> None:
+            for name in client.alias.list_all(collection=old.class_name):
+                if name.startswith(ClassNames(self.tenant).prefix):
+                    client.alias.update(alias_name=name, new_target_collection=new.class_name)
+
+        self.server.call(f"publish '{old.name}'", run)
+
+    def _ours(self) -> Iterator[Handle]:
+        classes = self.server.call("list the collections", lambda client: client.collections.list_all())
+        for name, config in classes.items():
+            owned = Ownership.read(config.description)
+            if owned and owned.owner == self.names.owner and name.startswith(self.names.prefix):
+                yield Handle(self.server, name, owned, self.tenant if self._shared else None)
+
+    def _has_tenant(self, handle: Handle) -> bool:
+        if not handle.tenant:
+            return True
+
+        def run(client: Any) -> bool:
+            return client.collections.use(handle.class_name).tenants.exists(handle.tenant)
+
+        return self.server.call(f"look for '{self.tenant}' in '{handle.name}'", run)
+
+    def _add_tenant(self, name: str) -> Any:
+        def run(client: Any) -> None:
+            tenants = client.collections.use(name).tenants
+            if not tenants.exists(self.tenant):
+                tenants.create([self.tenant])
+
+        return run
+
+    def _refuse_foreign(self, name: str) -> None:
+        place = self.server.connection.place
+        try:
+            taken = self.server.call(f"look for {name}", lambda client: client.collections.exists(name))
+        except IndexUnavailable as error:
+            if "may not" in str(error):
+                return  # a key for this tenant's collections alone: the server will say if the name is taken
+            raise
+        if taken:
+            raise not_ours(name, place)
+
+
+def _made(client: Any, definition: dict[str, Any]) -> None:
+    """Made again after a lost answer, the class is there already."""
+    if not client.collections.exists(definition["name"]):
+        client.collections.create(**definition)

@@ -1,0 +1,251 @@
+"""One connection per process to a Weaviate server, and what its errors mean.
+
+A server that is busy, restarting or away is asked again with growing pauses; everything else is said at once, in
+words that name the place and the way out. The key is in no message, representation or log.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from resources.vector_index.errors import IndexUnavailable, UnknownCollection, VectorIndexError
+from resources.vector_index.weaviate_settings import ServerSettings
+
+if TYPE_CHECKING:
+    from weaviate import WeaviateClient
+
+LEAST_VERSION = (1, 32)  # the first with aliases
+STREAMING_VERSION = (1, 36)  # the first with server-side batching
+_BUSY_CODES = frozenset({429, 500, 502, 503, 504})
+_BUSY_GRPC = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})
+_LONGEST_PAUSE = 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class WeaviateConnection:
+    """Where a server is, and the key that it wants.
+
+    Attributes:
+        url: `http://host:port` or `https://host`.
+        grpc_port: of the gRPC service; by default 443 with https, else 50051.
+        grpc_host: by default the host of `url`; Weaviate Cloud has one of its own, which is worked out.
+        api_key: in no representation.
+    """
+
+    url: str
+    grpc_port: int | None = None
+    grpc_host: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> str:
+        """The address as messages show it, without user and password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+class Server:
+    """A server as the index uses it. Safe in several threads; not across a fork.
+
+    Args:
+        connection: where it is.
+        settings: time-outs and patience.
+    """
+
+    def __init__(self, connection: WeaviateConnection, settings: ServerSettings) -> None:
+        self.connection, self.settings = connection, settings
+        self._connecting = threading.Lock()
+
+    @property
+    def client(self) -> WeaviateClient:
+        """The client, connected on first use.
+
+        Raises:
+            IndexUnavailable: the server does not answer in time, refuses the key, or is too old.
+        """
+        with self._connecting:
+            return self._connected
+
+    @cached_property
+    def _connected(self) -> WeaviateClient:
+        client = self._retried("connect", self._connect)
+        if self._version_of(client) < LEAST_VERSION:
+            found = client.get_meta()["version"]
+            client.close()
+            raise IndexUnavailable(
+                f"Weaviate at {self.connection.place} is {found}, which has no aliases: use 1.32 or newer"
+            )
+        return client
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the server."""
+        return self._version_of(self.client)
+
+    def close(self) -> None:
+        """End the connection; the next use opens a new one."""
+        with self._connecting:
+            if client := self.__dict__.pop("_connected", None):
+                client.close()
+
+    def call(self, what: str, request: Callable[[WeaviateClient], T]) -> T:
+        """Run a request that may be repeated, with back-off while the server is busy or away.
+
+        Args:
+            what: what is done, for messages: "count 'handbook'".
+            request: given the client.
+
+        Raises:
+            IndexUnavailable: still busy or away after `retry_seconds`, wrong key, no permission.
+            UnknownCollection: the server has no such class.
+            VectorIndexError: anything else that it refuses.
+        """
+        client = self.client
+        return self._retried(what, lambda: request(client))
+
+    def _retried(self, what: str, request: Callable[[], T]) -> T:
+        deadline, pause = time.monotonic() + self.settings.retry_seconds, 0.2
+        while True:
+            try:
+                return request()
+            except VectorIndexError:
+                raise
+            except Exception as error:
+                meant = self._meaning(what, error)
+                if meant is not None:
+                    raise meant from error
+                if time.monotonic() + pause > deadline:
+                    raise IndexUnavailable(
+                        f"{what}: Weaviate at {self.connection.place} does not answer or is too busy "
+                        f"({self.settings.retry_seconds:g} s tried): {_line(error)}; what is served is as it was"
+                    ) from error
+            time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - spreads retries, guards nothing
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _meaning(self, what: str, error: Exception) -> VectorIndexError | None:
+        """What an error means for the user; None if trying again is worth it.
+
+        Raises:
+            Exception: the error itself, if it did not come from the server.
+        """
+        from weaviate.exceptions import WeaviateBaseError
+
+        place, text = self.connection.place, _line(error)
+        if is_busy(error):
+            return None
+        if not isinstance(error, WeaviateBaseError):
+            raise error
+        code, low = _status(error), text.lower()
+        if code == 401 or "unauthenticated" in low or "anonymous access not enabled" in low or "unauthorized" in low:
+            return IndexUnavailable(f"{what}: Weaviate at {place} refuses the key; set WEAVIATE_API_KEY")
+        if code == 403 or "permission" in low or "forbidden" in low:
+            return IndexUnavailable(f"{what}: the key may not do this at {place}: {text}")
+        if "could not find class" in low or "class not found" in low or ("404" in low and "class" in low):
+            return UnknownCollection(f"{what}: Weaviate at {place} has no such collection")
+        if "tenant" in low and ("not active" in low or "inactive" in low or "cold" in low or "offload" in low):
+            return VectorIndexError(f"{what}: the tenant is not active at {place}; activate it and run again: {text}")
+        if is_full(text):
+            return VectorIndexError(full(what, text))
+        return VectorIndexError(f"{what}: Weaviate at {place} refused: {text}")
+
+    def _connect(self) -> WeaviateClient:
+        import weaviate
+        from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+
+        parts, seconds = urlsplit(self.connection.url), self.settings.timeout_seconds
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise IndexUnavailable("WEAVIATE_URL: an address such as http://127.0.0.1:8080 is needed")
+        secure = parts.scheme == "https"
+        return weaviate.connect_to_custom(
+            http_host=parts.hostname,
+            http_port=parts.port or (443 if secure else 80),
+            http_secure=secure,
+            grpc_host=self.connection.grpc_host or _grpc_host(parts.hostname),
+            grpc_port=self.connection.grpc_port or (443 if secure else 50051),
+            grpc_secure=secure,
+            auth_credentials=Auth.api_key(self.connection.api_key) if self.connection.api_key else None,
+            additional_config=AdditionalConfig(timeout=Timeout(init=10, query=seconds, insert=seconds)),
+        )
+
+    @staticmethod
+    def _version_of(client: WeaviateClient) -> tuple[int, int]:
+        major, minor, *_ = client.get_meta()["version"].split(".")
+        return int(major), int(minor)
+
+
+_servers: dict[tuple[WeaviateConnection, ServerSettings], Server] = {}
+_opening = threading.Lock()
+
+
+def open_server(connection: WeaviateConnection, settings: ServerSettings) -> Server:
+    """The process's one connection to a server."""
+    with _opening:
+        return _servers.setdefault((connection, settings), Server(connection, settings))
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether an error says that the server is overloaded, restarting or out of reach."""
+    import grpc
+    import httpx
+    from weaviate import exceptions as weaviate
+
+    if isinstance(error, (weaviate.WeaviateRetryError, weaviate.WeaviateTimeoutError, httpx.TransportError)):
+        return True
+    if isinstance(error, (weaviate.WeaviateConnectionError, weaviate.WeaviateGRPCUnavailableError)):
+        return True
+    if isinstance(error, weaviate.WeaviateStartUpError):
+        return True
+    if isinstance(error, weaviate.UnexpectedStatusCodeError):
+        return _status(error) in _BUSY_CODES and not is_full(str(error)) and not _permanent(str(error))
+    cause = error.__cause__ if isinstance(error, weaviate.WeaviateQueryError) else error
+    if isinstance(cause, weaviate.WeaviateRetryError):
+        return True
+    if not isinstance(cause, grpc.RpcError):
+        return False
+    return isinstance(cause, grpc.Call) and cause.code().name in _BUSY_GRPC
+
+
+def is_full(text: str) -> bool:
+    """Whether a message says that the server takes no writes because its disk or memory is full."""
+    low = text.lower()
+    return "read-only" in low or "readonly" in low or "no space left" in low or "memory pressure" in low
+
+
+def full(what: str, text: str) -> str:
+    """The message for a server that takes no writes."""
+    return (
+        f"{what}: the server takes no writes, its disk or memory is full ({text}); what is served is as it was. "
+        "Free space, set the shards to READY, and run again"
+    )
+
+
+def _permanent(text: str) -> bool:
+    """Weaviate answers 500 for some requests that will never succeed."""
+    low = text.lower()
+    return any(
+        sign in low for sign in ("not active", "different from", "vector lengths", "already exists", "invalid")
+    )
+
+
+def _status(error: Exception) -> int | None:
+    return getattr(error, "status_code", None)
+
+
+def _grpc_host(host: str) -> str:
+    """Weaviate Cloud serves gRPC on a host of its own."""
+    cloud = host.endswith((".weaviate.cloud", ".weaviate.network"))
+    return f"grpc-{host}" if cloud else host
+
+
+def _line(error: BaseException) -> str:
+    """The message on one line, at most 400 characters."""
+    return " ".join(str(error).split())[:400]
