@@ -46,9 +46,14 @@ class Server:
             for path in (self._folder, password_file):
                 os.chown(path, pwd.getpwnam(self.user).pw_uid, -1)
         data = str(self._folder / "data")
-        options = f"-h 127.0.0.1 -p {self.port} -k {self._folder} -F -N {max_connections}"
         self._run("initdb", "-D", data, "-U", "tester", "-A", "scram-sha-256", "--pwfile", str(password_file), "-N")
-        self._run("pg_ctl", "-D", data, "-l", str(self._folder / "log"), "-o", options, "-w", "start")
+        self.resume(max_connections)
+
+    def resume(self, max_connections: int = 100) -> None:
+        """Start a server that was stopped, with its data."""
+        data, log = str(self._folder / "data"), str(self._folder / "log")
+        options = f"-h 127.0.0.1 -p {self.port} -k {self._folder} -F -N {max_connections}"
+        self._run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")

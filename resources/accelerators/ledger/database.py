@@ -233,7 +233,7 @@ class Database:
     def _plain(self, error: Exception) -> LedgerError:
         said = cause(error)
         ways = {
-            "locked": "another process has been writing to it for too long; is one paused? Then ask again",
+            " lock": "another process has been writing to it for too long; is one paused? Then ask again",
             "readonly": "this user must be able to write the file and its folder",
             "malformed": "move the file away: a new one is made, and nothing runs meanwhile",
             "not a database": "move the file away, or set `ledger` in accelerators.yml to another one",
