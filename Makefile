@@ -12,7 +12,7 @@ ifeq ($(origin TARGET),command line)
 export LLM_ASSETS_TARGET := $(TARGET)
 endif
 
-.PHONY: demo dev test test-long weaviate lint bench install clean-state
+.PHONY: demo demo-pools dev test test-long weaviate lint bench install clean-state
 .DEFAULT_GOAL := demo
 
 # Everything is installed once, and again when what is wanted has changed.
@@ -34,6 +34,10 @@ demo: install
 	@$(BIN)/python -W ignore -m dagster asset materialize -m llm_assets.definitions \
 	  --select 'key:"sample/*"' --config-json '{"loggers": {"console": {}}}'
 	@$(BIN)/llm-assets summary
+
+# Accelerator slots: two dozen runs on eight pretended devices, beside two other ways to share them. Under 3 minutes.
+demo-pools: install
+	@$(BIN)/python -W ignore -m scripts.demo_pools $(ARGS)
 
 # The Dagster UI on http://127.0.0.1:3000
 dev: install

@@ -69,8 +69,8 @@ def environment(setup: Setup, folder: Path) -> dict[str, str]:
 
 
 def _instance(setup: Setup, folder: Path) -> dict[str, Any]:
-    """The project's own dagster.yaml in another folder, with a launcher that starts fast; for Dagster's own pools with
-    its own storage."""
+    """The project's own dagster.yaml in another folder, with a launcher that starts fast; where Dagster's own pools
+    count, with its own storages."""
     text = (ROOT / "dagster.yaml").read_text(encoding="utf-8").replace(".state/dagster", str(folder / "dagster"))
     instance: dict[str, Any] = yaml.safe_load(text)
     instance["run_launcher"] = {"module": "scripts.demo_pools.launcher", "class": "ForkingRunLauncher"}
