@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from resources.accelerators.catalogue import models_matching
 from resources.accelerators.configuration import Accelerators, PoolSettings, configuration_file, load_accelerators
 from resources.accelerators.dagster_plans import DYNAMIC, Plan, Plans, PooledStep
 from resources.accelerators.dagster_tags import OF_THE_RUN, PREFIX, Deadline, Tag, scoped_tags, short_tags
@@ -77,7 +78,7 @@ def request_of(
         share=refined.share,
         compute=refined.compute,
         kind=refined.kind,
-        models=frozenset(refined.models),
+        models=models_matching(refined.models),
         cpus=refined.cpus,
         host_memory=None if refined.host_memory_gb is None else gb_to_bytes(refined.host_memory_gb),
         priority=refined.priority if "priority" in tags else _dagster_priority(step, run_tags, refined.priority),
