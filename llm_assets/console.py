@@ -9,7 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-SHOWN_EVENTS = {"STEP_FAILURE", "RUN_FAILURE", "ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION"}
+RUN_FAILURE = dg.DagsterEventType.RUN_FAILURE.value
+SHOWN_EVENTS = {"STEP_FAILURE", RUN_FAILURE, "ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION"}
 
 
 LEVELS = dg.Enum("ConsoleLevel", [dg.EnumValue(level) for level in ("DEBUG", "INFO", "WARNING", "ERROR")])
@@ -61,6 +62,8 @@ def _told(event: dg.DagsterEvent) -> str | None:
         return f"check {check.check_name} {'passed' if check.passed else f'FAILED ({check.severity.value})'}{told}"
     if event.event_type_value == "STEP_FAILURE":
         return f"failed: {_reason(event.step_failure_data)}"
+    if event.event_type_value == RUN_FAILURE and event.job_failure_data.error:  # no step of it did
+        return f"failed: {event.job_failure_data.error.message.strip()}"
     if event.event_type_value == "ASSET_MATERIALIZATION":
         return f"done: {_figures(event.step_materialization_data.materialization.metadata)}"
     return None

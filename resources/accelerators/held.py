@@ -100,7 +100,7 @@ class HeldLease:
             "pool": self.lease.request.pool,
             "devices": ", ".join(shares),
             "seconds waited for devices": round(self.lease.waited, 1),
-            "device-seconds": round(use.device_seconds, 1),
+            "device-seconds": round(use.device_seconds, 3),
             "peak memory": shown_gb(self.usage.peak) if self.usage.peak else "not measured",
             "energy in kWh, at rated power": self._known(use.kwh, "rated power"),
             "cost in USD": self._known(use.usd, "price; usd_per_hour in accelerators.yml sets one"),
