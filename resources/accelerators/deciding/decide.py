@@ -129,6 +129,9 @@ class _Walk:
 
     def _keep(self, waiting: Waiting, need: Need) -> None:
         """Keep devices for the first that needs this; for the very first that does not fit, take some back."""
+        if not self.state.possible(waiting.request):
+            self.reserved.add(need)  # nothing is kept for what could never start
+            return
         kept = waiting.reserved
         if not self.reserved and not self.preemptions:
             freed = take_back(self.state, waiting, need, self.now, self.policy)

@@ -149,7 +149,7 @@ def check_possible(state: State, request: Request) -> None:
         return
     room = state.empty_room()
     need = room.need(request)
-    if candidates(room, need):
+    if state.possible(request):
         return
     excluded: dict[str, str] = {}
     for device in state.devices.values():

@@ -10,9 +10,10 @@ from resources.accelerators.deciding.queue import Queue
 from resources.accelerators.deciding.rules import Rules
 from resources.accelerators.devices import Device, Host
 from resources.accelerators.leases import Lease
-from resources.accelerators.placement.need import MILLIONTHS
+from resources.accelerators.placement.candidates import candidates
+from resources.accelerators.placement.need import MILLIONTHS, Need
 from resources.accelerators.placement.room import End, Holding, Part, Room
-from resources.accelerators.requests import Waiting
+from resources.accelerators.requests import Request, Waiting
 
 
 class State:
@@ -37,6 +38,7 @@ class State:
         self._leases: dict[str, Lease] = {}
         self._holdings: dict[str, Holding] = {}
         self._empty: Room | None = None
+        self._possible: dict[Need, bool] = {}
         self.preemptible: dict[str, Lease] = {}
         self.leaving: dict[str, Lease] = {}
         self.devices: Mapping[str, Device] = MappingProxyType(self._devices)
@@ -107,13 +109,22 @@ class State:
     def empty_room(self) -> Room:
         """All devices but the lost ones as if nothing lay on them and none were drained."""
         if self._empty is None:
-            self._empty = Room()
+            self._empty, self._possible = Room(), {}
             for device in self._devices.values():
                 known = device if device.state == "lost" else replace(device, foreign=0, state="ok")
                 self._empty.put_device(known)
             for host in self._hosts.values():
                 self._empty.put_host(host)
         return self._empty
+
+    def possible(self, request: Request) -> bool:
+        """Whether a request fits if nothing else is there; remembered until the devices change."""
+        room = self.empty_room()
+        need = room.need(request)
+        found = self._possible.get(need)
+        if found is None:
+            found = self._possible[need] = bool(candidates(room, need))
+        return found
 
     def _lift(self, device_id: str) -> list[Holding]:
         slot = self.room.slots.get(device_id)

@@ -82,7 +82,9 @@ def choose(room: Room, slots: list[Slot], need: Need, room_of: Callable[[Slot], 
     for count in (need.count,) if need.count else range(1, len(slots) + 1):
         if count > len(usable) or usable[count - 1] < need.each(count):
             continue
-        fitting = [slot for slot in slots if room_of(slot) >= need.each(count)]
+        fitting = [slot for slot in slots if room_of(slot) >= need.each(count) and (count == 1 or _is_entire(slot))]
+        if len(fitting) < count:
+            continue
         chosen = _tpu_block(room, fitting, count) if _is_tpu(slots) else _compact(fitting, count)
         if chosen:
             return chosen
@@ -97,6 +99,11 @@ def choose_alike(room: Room, slots: list[Slot], need: Need, room_of: Callable[[S
         if chosen := choose(room, same, need, room_of):
             return chosen
     return []
+
+
+def _is_entire(slot: Slot) -> bool:
+    """Not a MIG instance or vGPU: a process can use only one of these, and they are not linked."""
+    return slot.device is not None and slot.device.parent is None
 
 
 def _is_tpu(slots: list[Slot]) -> bool:

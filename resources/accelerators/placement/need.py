@@ -99,6 +99,8 @@ def mismatch(device: Device, need: Need) -> str | None:
         return f"is kept for {', '.join(sorted(device.tenants)) or 'nobody'}; the tenant is {request.tenant}"
     if request.share and not device.shareable:
         return "cannot be shared"
+    if need.count is not None and need.count > 1 and device.parent is not None:
+        return f"is a part of {device.parent}; {need.count} devices are asked for, and parts cannot be used together"
     if need.count is not None and need.each(need.count) > device.memory:
         part = " for each device" if need.count > 1 else ""
         return f"has {shown_gb(device.memory)}; {shown_gb(need.each(need.count))} is asked for{part}"

@@ -166,6 +166,7 @@ class Histories(RuleBasedStateMachine):
             assert all(share.memory >= need.each(len(given)) for share in grant.shares)
             if waiting.request.linked == "nvlink":
                 assert len({device.nvlink for device in given}) == 1
+            assert not {device.parent for device in given} & {device.id for device in given}
             for device in given:
                 kin = {other.id for other in before.devices.values() if other.parent == device.id} | {device.parent}
                 assert not [s for lease in before.leases.values() for s in lease.shares if s.device in kin]
