@@ -16,7 +16,7 @@ from resources.accelerators.dagster_registration import ensure_registered
 from resources.accelerators.dagster_renewal import Renewal
 from resources.accelerators.dagster_requests import waiting_of
 from resources.accelerators.dagster_waiting import Rounds
-from resources.accelerators.errors import AcceleratorError, LedgerError, RequestError
+from resources.accelerators.errors import AcceleratorError, ImpossibleRequest, LedgerError, RequestError
 from resources.accelerators.leases import Lease
 from resources.accelerators.ledger.liveness import this_process
 from resources.accelerators.requests import Waiting
@@ -62,14 +62,15 @@ class Claims:
             LedgerError: the ledger could not be used for two minutes.
         """
         step = (run_id, step_key)
-        asked = self._asked.get(step)
-        if asked is None:
-            asked = self._asked[step] = _Asked(self._request(pool, run_id, step_key))
         try:
-            lease = self._ask(asked, begins=self._rounds.begins(*step))
-            asked.failing_since = None
-        except LedgerError as error:
-            return self._bear(asked, error)
+            asked = self._asked.get(step)
+            if asked is None:
+                asked = self._asked[step] = _Asked(self._request(pool, run_id, step_key))
+            lease = self._try(asked)
+        except (RequestError, ImpossibleRequest) as error:
+            # All that an executor does with this is to fail its run; the step's own log then says why.
+            self._tell(run_id, step_key, f"Step {step_key} can never start: {error}")
+            raise
         if lease:
             self._grant(step, lease)
         else:
@@ -87,20 +88,31 @@ class Claims:
     def free(self, run_id: str, step_key: str | None = None) -> None:
         """Give back what a step, or a run, holds or asks for. A ledger that cannot be reached finds out by itself."""
         steps = [step for step in {*self._asked, *self._granted} if step[0] == run_id and step_key in (None, step[1])]
-        waits = any([self._asked.pop(step, None) for step in steps])
+        waits = bool(self._asked.keys() & set(steps))
         for step in steps:
+            self._asked.pop(step, None)
             self._renewal.drop(step)
             self._rounds.forget(*step)
         try:
             ledger = current_ledger()
             if waits or step_key is None or not steps:
                 ledger.withdraw(run_id, step_key)
-            if not waits:
+            if not waits or step_key is None:
                 ledger.release(run_id, step_key)
         except AcceleratorError as error:
             logger.warning("%s: its devices will be given back when its process has ended: %s", run_id, error)
 
     # --- asking
+
+    def _try(self, asked: _Asked) -> Lease | None:
+        waiting = asked.waiting
+        try:
+            lease = self._ask(asked, begins=self._rounds.begins(waiting.run_id, waiting.step_key))
+            asked.failing_since = None
+        except LedgerError as error:
+            self._bear(asked, error)
+            return None
+        return lease
 
     def _ask(self, asked: _Asked, *, begins: bool) -> Lease | None:
         ledger = current_ledger()
@@ -144,11 +156,11 @@ class Claims:
         now = time.monotonic()
         if asked.failing_since is None:
             asked.failing_since = now
-            self._tell(asked.waiting, f"Waiting for the accelerators' ledger: {error}")
+            self._tell(asked.waiting.run_id, asked.waiting.step_key, f"Waiting for the accelerators' ledger: {error}")
         if now - asked.failing_since > PATIENCE_SECONDS:
             raise error
         time.sleep(ASK_SECONDS)
 
-    def _tell(self, waiting: Waiting, message: str) -> None:
-        run = self._instance().get_run_by_id(waiting.run_id)
-        self._instance().report_engine_event(message, run, step_key=waiting.step_key)
+    def _tell(self, run_id: str, step_key: str, message: str) -> None:
+        if run := self._instance().get_run_by_id(run_id):
+            self._instance().report_engine_event(message, run, step_key=step_key)

@@ -185,7 +185,7 @@ class SqliteRuns(RunsInTurn, SqliteRunStorage):
 def _status(pool: str, *, claimed: bool) -> ConcurrencyClaimStatus:
     status = ConcurrencySlotStatus.CLAIMED if claimed else ConcurrencySlotStatus.BLOCKED
     # 0: the claim itself has waited. With more, the executor would spin until it has passed.
-    return ConcurrencyClaimStatus(concurrency_key=pool, slot_status=status, sleep_interval=0)
+    return ConcurrencyClaimStatus(concurrency_key=pool, slot_status=status, sleep_interval=0.0)
 
 
 def _is_queued_only(filters: dg.RunsFilter | None) -> bool:
