@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 
 from resources.accelerators.deciding.decision import Decision, Grant, Preemption
 from resources.accelerators.deciding.fairness import Standing
@@ -55,7 +56,7 @@ class _Walk:
 
     def _walk(self) -> None:
         """The heads of all lines stand in a heap; one that is settled gives its place to the next of its line."""
-        lines = self.state.queue.lines
+        lines, waiting = self.state.queue.lines, self.state.waiting
         heads: list[tuple[bool, Key, int, Line]] = [
             (line.tenant not in self.below, keys[0], 0, line) for line, keys in lines.items()
         ]
@@ -64,23 +65,30 @@ class _Walk:
             above, key, at, line = heads[0]
             if not above and line.tenant not in self.below:  # it has been given so much meanwhile
                 heapq.heapreplace(heads, (True, key, at, line))
-            elif self._settle(self.state.waiting[key[3]], line) and at + 1 < len(lines[line]):
+                continue
+            first = waiting[key[3]]
+            need = self.room.need(first.request, line.shape)
+            if not self._is_hopeless(need, line.expected) and self._settle(first, need) and at + 1 < len(lines[line]):
                 heapq.heapreplace(heads, (above, lines[line][at + 1], at + 1, line))
             else:
                 heapq.heappop(heads)
 
-    def _settle(self, waiting: Waiting, line: Line) -> bool:
+    def _is_hopeless(self, need: Need, expected: float | None) -> bool:
+        """Whether another one that needs this was looked at already, and nothing has changed for the better."""
+        if need not in self.unfit or need not in self.reserved:
+            return False
+        return expected is None or expected >= self.too_long.get(need, math.inf)
+
+    def _settle(self, waiting: Waiting, need: Need) -> bool:
         """Decide on one request; whether the next one of its line is worth a look."""
-        need = self.room.need(waiting.request)
         is_lapsed = lapsed(waiting, self.now, self.state.rules)
         candidate = self._place(waiting, need)
         if candidate is not None:
             return self._placed(waiting, need, candidate, is_lapsed)
         if is_lapsed:
             return True
-        if need in self.reserved:
-            return False
-        self._keep(waiting, need)
+        if need not in self.reserved:
+            self._keep(waiting, need)
         return False
 
     def _place(self, waiting: Waiting, need: Need) -> Candidate | None:
@@ -94,7 +102,7 @@ class _Walk:
     def _slip_in(self, waiting: Waiting, need: Need) -> Candidate | None:
         """A place on devices that are kept for others, if it will be over before those can start."""
         expected = waiting.request.expected
-        if expected is None or expected >= self.too_long.get(need, float("inf")):
+        if expected is None or expected >= self.too_long.get(need, math.inf):
             return None
         until = self.now + expected
         later = [r for r in self.reservations.values() if r.start is not None and r.start >= until]

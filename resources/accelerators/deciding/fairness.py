@@ -20,6 +20,7 @@ class Standing:
         holding = {tenant for tenant, held in state.room.tenants.items() if any(held.values())}
         present = holding | {line.tenant for line in state.queue.lines}
         self._all_shares = sum(self._rules.share(tenant) for tenant in sorted(present))
+        self._present = len(present)
         self.below = frozenset(tenant for tenant in present if self.ratio(tenant) < 1)
 
     def ratio(self, tenant: str) -> float:
@@ -32,5 +33,7 @@ class Standing:
     def order(self, keys: Sequence[Key]) -> tuple[str, ...]:
         """Ids by standing, and within it as the keys are."""
         below = self.below
+        if len(below) == self._present:
+            return tuple([key[3] for key in keys])
         first = [key[3] for key in keys if key[4] in below]
         return (*first, *[key[3] for key in keys if key[4] not in below])

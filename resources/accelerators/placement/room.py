@@ -213,9 +213,9 @@ class Room:
 
     # ---- what a request needs, and which buckets could meet it
 
-    def need(self, request: Request) -> Need:
-        """The need of a request; the same one for all requests that the same devices meet."""
-        shape = request.shape
+    def need(self, request: Request, shape: tuple[object, ...] | None = None) -> Need:
+        """The need of a request, whose shape may be at hand; the same one for all that the same devices meet."""
+        shape = shape or request.shape
         need = self._needs.get(shape)
         if need is None:
             kinds = frozenset((request.kind,)) if request.kind else self._kinds(request.launcher)
