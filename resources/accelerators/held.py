@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from resources.accelerators.visibility import environment, mps_for
 
 if TYPE_CHECKING:
     from resources.accelerators.configuration import Accelerators
+    from resources.accelerators.deciding.state import State
+    from resources.accelerators.devices import Device
     from resources.accelerators.leases import Lease
     from resources.accelerators.ledger.ledger import Ledger
     from resources.accelerators.requests import Process
@@ -41,9 +44,12 @@ class HeldLease:
     def __init__(self, ledger: Ledger, accelerators: Accelerators, lease: Lease) -> None:
         self._ledger, self._accelerators = ledger, accelerators
         self.lease = lease
-        known = ledger.view().devices
-        self.devices = {share.device: known[share.device] for share in lease.shares if share.device in known}
-        self.env: Mapping[str, str] = environment(lease, self.devices, mps=mps_for(lease, self.devices))
+        state = ledger.view()
+        self.devices = {
+            share.device: state.devices[share.device] for share in lease.shares if share.device in state.devices
+        }
+        shown = replace(lease, cpus=_cores(lease, self.devices, state))
+        self.env: Mapping[str, str] = environment(shown, self.devices, mps=mps_for(lease, self.devices))
         self.trees = Trees()
         self.usage = Usage(granted=sum(share.memory for share in lease.shares))
         self._began = time.monotonic()
@@ -111,6 +117,19 @@ class HeldLease:
             return round(value, 6)
         models = ", ".join(sorted({device.model for device in self.devices.values()}))
         return f"not known: the catalogue gives {models} no {lacking}"
+
+
+def _cores(lease: Lease, devices: Mapping[str, Device], state: State) -> float:
+    """Cores to compute with: those that were asked for, else an equal part of what the host's leases share.
+
+    The proportional part that the ledger counts is for accelerators: a CPU lease of 4 GB of 64 would leave the cores
+    of an idle laptop unused.
+    """
+    on_cpu = next((device for device in devices.values() if device.kind == "cpu" and not device.pretended), None)
+    if lease.request.cpus is not None or on_cpu is None or on_cpu.host not in state.hosts:
+        return lease.cpus
+    sharing = sum(any(share.device == on_cpu.id for share in other.shares) for other in state.leases.values())
+    return max(lease.cpus, state.hosts[on_cpu.host].cpus // max(1, sharing))
 
 
 @contextmanager

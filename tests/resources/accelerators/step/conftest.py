@@ -96,6 +96,8 @@ class Place:
             pool=pool,
             memory=settings.memory,
             share=settings.share,
+            kind=settings.kind,
+            cpus=settings.cpus,
             priority=settings.priority,
             preemptible=settings.preemptible,
             launcher=this_host(),

@@ -177,3 +177,18 @@ def test_the_metadata_says_which_devices_for_how_long_and_at_what_price(place: P
     assert float(said["device-seconds"]) >= 0.3
     assert float(said["energy in kWh, at rated power"]) > 0
     assert float(said["cost in USD"]) > 0
+
+
+def test_leases_of_one_cpu_share_its_cores_equally_unless_they_asked_for_some(place: Place) -> None:
+    cores = {"first": {"memory_gb": 0.1, "share": True, "kind": "cpu"}}
+    place.describe(pools=cores | {"asked": {**cores["first"], "cpus": 1}})
+    ledger = place.ledger
+    all_of_them = int(next(iter(ledger.view().hosts.values())).cpus)
+
+    def threads(run: str, pool: str = "first") -> int:
+        lease = place.granted(run, pool)
+        return int(HeldLease(ledger, place.accelerators, lease).env["OMP_NUM_THREADS"])
+
+    assert threads("a") == all_of_them
+    assert threads("b") == max(1, all_of_them // 2)
+    assert threads("c", "asked") == 1
