@@ -49,7 +49,7 @@ class _Walk:
 
     def decision(self) -> Decision:
         """Walk, and gather what was decided."""
-        order = self.standing.order(self.state.queue.ranked)
+        order = self.standing.order(self.state.queue)
         self._walk()
         kept = {name: reservation.devices for name, reservation in self.reservations.items()}
         return Decision(tuple(self.grants), tuple(self.offered), kept, self.preemptions, order)

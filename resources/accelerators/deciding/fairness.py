@@ -5,9 +5,10 @@ Ghodsi et al., Dominant Resource Fairness, NSDI 2011; with weights: divided by t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import compress
+from operator import not_
 
-from resources.accelerators.deciding.queue import Key
+from resources.accelerators.deciding.queue import Queue
 from resources.accelerators.deciding.state import State
 
 
@@ -30,10 +31,9 @@ class Standing:
         dominant = max((size / capacity[kind] for kind, size in held.items() if capacity.get(kind)), default=0.0)
         return dominant * self._all_shares / self._rules.share(tenant)
 
-    def order(self, keys: Sequence[Key]) -> tuple[str, ...]:
-        """Ids by standing, and within it as the keys are."""
-        below = self.below
-        if len(below) == self._present:
-            return tuple([key[3] for key in keys])
-        first = [key[3] for key in keys if key[4] in below]
-        return (*first, *[key[3] for key in keys if key[4] not in below])
+    def order(self, queue: Queue) -> tuple[str, ...]:
+        """Ids of all that wait, by standing and within it by rank."""
+        if len(self.below) == self._present:
+            return tuple(queue.ids)
+        is_below = list(map(self.below.__contains__, queue.tenants))
+        return (*compress(queue.ids, is_below), *compress(queue.ids, map(not_, is_below)))

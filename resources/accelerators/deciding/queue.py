@@ -41,6 +41,7 @@ class Queue:
     Attributes:
         entries: by id.
         ranked: keys of all, the first one first.
+        ids, tenants: theirs, in the same order.
         lines: line to the keys of its requests, the first one first.
     """
 
@@ -51,6 +52,8 @@ class Queue:
         self._steps: list[tuple[float, str]] = []
         self.entries: dict[str, Entry] = {}
         self.ranked: list[Key] = []
+        self.ids: list[str] = []
+        self.tenants: list[str] = []
         self.lines: dict[Line, list[Key]] = {}
 
     def put(self, waiting: Waiting) -> None:
@@ -91,6 +94,7 @@ class Queue:
         entries = list(self.entries.values())
         self._now, self._last_step = now, -math.inf
         self._steps, self.entries, self.ranked, self.lines = [], {}, [], {}
+        self.ids, self.tenants = [], []
         for entry in entries:
             self.put(entry.waiting)
 
@@ -116,11 +120,15 @@ class Queue:
         return [(at, name) for name, at in {name: at for at, name in sorted(self._steps, reverse=True)}.items()]
 
     def _insert(self, entry: Entry) -> None:
-        insort(self.ranked, entry.key)
+        at = bisect_left(self.ranked, entry.key)
+        self.ranked.insert(at, entry.key)
+        self.ids.insert(at, entry.key[3])
+        self.tenants.insert(at, entry.key[4])
         insort(self.lines.setdefault(entry.line, []), entry.key)
 
     def _remove(self, entry: Entry) -> None:
-        del self.ranked[bisect_left(self.ranked, entry.key)]
+        at = bisect_left(self.ranked, entry.key)
+        del self.ranked[at], self.ids[at], self.tenants[at]
         line = self.lines[entry.line]
         del line[bisect_left(line, entry.key)]
         if not line:

@@ -34,13 +34,14 @@ def _on_level(room: Room, need: Need, buckets: frozenset[Bucket], level: str) ->
     by_count = room.by_count[level]
     for at in range(bisect_left(by_count, (need.count or 1,)), len(by_count)):
         group = room.groups[level][by_count[at][1]]
-        kinds = frozenset(bucket for bucket, members in group.empty.items() if members and bucket in buckets)
-        if not kinds or kinds in seen:
+        if group.kinds in seen:
             continue
-        gang = _in_group(room, group, need, kinds)
+        kinds = group.kinds & buckets
+        gang = _in_group(room, group, need, kinds) if kinds else []
         if gang:
             found += gang
-            seen.add(kinds)
+        if gang or not kinds:
+            seen.add(group.kinds)
     return found
 
 

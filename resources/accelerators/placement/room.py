@@ -87,6 +87,7 @@ class Group:
 
     count: int = 0
     empty: dict[Bucket, list[Order]] = field(default_factory=dict)
+    kinds: frozenset[Bucket] = frozenset()  # the buckets that have some
 
 
 @dataclass(slots=True, eq=False)
@@ -426,6 +427,8 @@ class Room:
             if group.count:
                 insort(counts, (group.count, name))
             insort(members, order) if sign > 0 else _remove(members, order)
+            if len(members) <= 1:
+                group.kinds = frozenset(kind for kind, orders in group.empty.items() if orders)
 
     # ---- candidates' view
 
