@@ -45,7 +45,8 @@ def take_back(state: State, waiting: Waiting, need: Need, now: float, policy: Po
         return TakenBack((), devices)  # enough is on its way out already
     if not state.rules.preemption:
         return TakenBack()
-    victims = {lease.id: lease for lease in state.preemptible.values() if _may_go(state, lease, waiting, now)}
+    lower = [leases for priority, leases in state.preemptible.items() if priority < waiting.request.priority]
+    victims = {lease.id: lease for leases in lower for lease in leases.values() if _may_go(state, lease, now)}
     if not victims:
         return TakenBack()
     for leases in _cheapest_sets(state, need, victims, now):
@@ -54,13 +55,8 @@ def take_back(state: State, waiting: Waiting, need: Need, now: float, policy: Po
     return TakenBack()
 
 
-def _may_go(state: State, lease: Lease, waiting: Waiting, now: float) -> bool:
-    return (
-        lease.state == "held"
-        and lease.preempt_at is None
-        and lease.request.priority < waiting.request.priority
-        and now - lease.granted >= state.rules.minimum_seconds
-    )
+def _may_go(state: State, lease: Lease, now: float) -> bool:
+    return lease.state == "held" and lease.preempt_at is None and now - lease.granted >= state.rules.minimum_seconds
 
 
 def _proven(state: State, waiting: Waiting, need: Need, leases: Iterable[Lease], policy: Policy) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import merge
 
 from resources.accelerators.placement.gangs import choose_alike, levels
-from resources.accelerators.placement.need import Need, mismatch, nonsense
+from resources.accelerators.placement.need import Need, nonsense
 from resources.accelerators.placement.room import Bucket, End, Order, Room, Slot, group_name
 
 LOOK_AT = 16  # devices that are compared for a share: a good one is enough
@@ -47,10 +47,11 @@ def reserve(room: Room, need: Need, kept: tuple[str, ...], now: float) -> Reserv
 
 def still_good(room: Room, need: Need, kept: tuple[str, ...]) -> list[Slot]:
     """The slots of devices kept before, if nobody ahead has them and together they can meet the need."""
-    slots = [slot for name in kept if (slot := room.slots.get(name)) is not None and slot.place is not None]
+    slots = [slot for name in kept if (slot := room.slots.get(name)) is not None and not slot.hidden and slot.place]
     if not slots or len(slots) != len(kept) or nonsense(need.request):
         return []
-    if any(slot.device is None or mismatch(slot.device, need) for slot in slots):
+    admissible = room.admissible(need)
+    if any(slot.bucket not in admissible for slot in slots):
         return []
     if need.count is not None and len(slots) != need.count:
         return []
@@ -117,7 +118,9 @@ def _by_end(room: Room, need: Need) -> Iterator[Slot]:
     for _, order in merge(*(bucket.empty for bucket in buckets)):
         yield room.slots[order[2]]
     for _, order in merge(*(bucket.busy for bucket in buckets)):
-        yield room.slots[order[2]]
+        slot = room.slots[order[2]]
+        if not slot.hidden:
+            yield slot
 
 
 def _usable(slot: Slot) -> int:

@@ -25,7 +25,8 @@ class State:
         room: the devices with what lies on them, indexed.
         queue: what waits, in order.
         holdings: what the leases take, in the form of the room.
-        preemptible, leaving: the leases that may be taken back, and those that are ending or being taken back.
+        preemptible: by priority, the leases that may be taken back.
+        leaving: those that are ending or being taken back.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -39,7 +40,7 @@ class State:
         self._holdings: dict[str, Holding] = {}
         self._empty: Room | None = None
         self._possible: dict[Need, bool] = {}
-        self.preemptible: dict[str, Lease] = {}
+        self.preemptible: dict[int, dict[str, Lease]] = {}
         self.leaving: dict[str, Lease] = {}
         self.devices: Mapping[str, Device] = MappingProxyType(self._devices)
         self.hosts: Mapping[str, Host] = MappingProxyType(self._hosts)
@@ -87,8 +88,11 @@ class State:
 
     def put_lease(self, lease: Lease) -> None:
         """Add a lease, or replace the one with its id."""
+        before = self._leases.get(lease.id)
+        if before is not None and before.request.priority != lease.request.priority:
+            self._preemptible(before).pop(lease.id, None)
         self._leases[lease.id] = lease
-        _note(self.preemptible, lease, lease.request.preemptible)
+        _note(self._preemptible(lease), lease, lease.request.preemptible)
         _note(self.leaving, lease, lease.state == "ending" or lease.preempt_at is not None)
         holding = holding_of(lease)
         old = self._holdings.get(lease.id)
@@ -101,10 +105,14 @@ class State:
 
     def drop_lease(self, lease_id: str) -> None:
         """Forget a lease: its devices are free."""
-        if self._leases.pop(lease_id, None) is not None:
+        lease = self._leases.pop(lease_id, None)
+        if lease is not None:
             self.room.vacate(self._holdings.pop(lease_id))
-            self.preemptible.pop(lease_id, None)
+            self._preemptible(lease).pop(lease_id, None)
             self.leaving.pop(lease_id, None)
+
+    def _preemptible(self, lease: Lease) -> dict[str, Lease]:
+        return self.preemptible.setdefault(lease.request.priority, {})
 
     def empty_room(self) -> Room:
         """All devices but the lost ones as if nothing lay on them and none were drained."""
