@@ -14,6 +14,7 @@ from typing import NamedTuple
 from resources.accelerators.requests import Waiting
 
 Key = tuple[int, float, float, str, str]  # priority as raised, negative; deadline; submitted; id; tenant
+NOT_RANKED: Key = (0, 0.0, 0.0, "", "")
 EARLY = 0.001  # seconds: a step is looked for a little early, for sums of floats are not exact
 
 
@@ -58,6 +59,9 @@ class Queue:
 
     def put(self, waiting: Waiting) -> None:
         """Add or replace a request."""
+        if self._now == -math.inf:  # all rows are read first, and sorted at once
+            self.entries[waiting.id] = Entry(waiting, line_of(waiting), NOT_RANKED)
+            return
         old = self.entries.get(waiting.id)
         key, line = self._key(waiting), line_of(waiting)
         if old is not None and old.key == key and old.line == line:
@@ -71,11 +75,13 @@ class Queue:
 
     def drop(self, waiting_id: str) -> None:
         """Forget a request."""
-        self._remove(self.entries.pop(waiting_id))
+        entry = self.entries.pop(waiting_id)
+        if entry.key is not NOT_RANKED:
+            self._remove(entry)
 
     def advance(self, now: float) -> None:
         """Let it be `now`: raise what has waited another step. If the clock went back, place all anew."""
-        if now < self._last_step:
+        if now < self._last_step or self._now == -math.inf:
             self._restart(now)
         self._now = now
         while self._steps and self._steps[0][0] <= now:
@@ -91,12 +97,18 @@ class Queue:
             self._plan_step(entry.waiting)
 
     def _restart(self, now: float) -> None:
-        entries = list(self.entries.values())
         self._now, self._last_step = now, -math.inf
-        self._steps, self.entries, self.ranked, self.lines = [], {}, [], {}
-        self.ids, self.tenants = [], []
+        entries = list(self.entries.values())
         for entry in entries:
-            self.put(entry.waiting)
+            entry.key = self._key(entry.waiting)
+        entries.sort(key=lambda entry: entry.key)
+        self.ranked = [entry.key for entry in entries]
+        self.ids, self.tenants = [key[3] for key in self.ranked], [key[4] for key in self.ranked]
+        self.lines = {}
+        for entry in entries:
+            self.lines.setdefault(entry.line, []).append(entry.key)
+        self._steps = [(self._next_step(entry.waiting), entry.waiting.id) for entry in entries]
+        heapq.heapify(self._steps)
 
     def _level(self, waiting: Waiting) -> int:
         waited = self._now - waiting.submitted
@@ -109,9 +121,12 @@ class Queue:
         deadline = math.inf if request.deadline is None else request.deadline
         return (-(request.priority + level), deadline, waiting.submitted, waiting.id, request.tenant)
 
-    def _plan_step(self, waiting: Waiting) -> None:
+    def _next_step(self, waiting: Waiting) -> float:
         due = waiting.submitted + (self._level(waiting) + 1) * self._raise_seconds - EARLY
-        heapq.heappush(self._steps, (max(due, math.nextafter(self._now, math.inf)), waiting.id))
+        return max(due, math.nextafter(self._now, math.inf))
+
+    def _plan_step(self, waiting: Waiting) -> None:
+        heapq.heappush(self._steps, (self._next_step(waiting), waiting.id))
         if len(self._steps) > 4 * len(self.entries) + 64:  # what was dropped or replaced leaves its step behind
             self._steps = [(at, name) for at, name in self._latest_steps() if name in self.entries]
             heapq.heapify(self._steps)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from resources.accelerators.configuration import Accelerators
 
-OFFERS = 64  # queued requests that hold devices at one time; Dagster starts about one run a second
+OFFERS = 32  # queued requests that hold devices at one time; Dagster starts about one run a second
 LAPSED_FACTOR = 10  # an offer that lapsed is made anew after this many times its duration
 
 

@@ -22,7 +22,6 @@ class State:
     Attributes:
         rules: the rules of the queue.
         devices, hosts, waiting, leases: by id, to be read only.
-        room: the devices with what lies on them, indexed.
         queue: what waits, in order.
         holdings: what the leases take, in the form of the room.
         preemptible: by priority, the leases that may be taken back.
@@ -31,7 +30,7 @@ class State:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.room = Room()
+        self._room = Room()
         self.queue = Queue(rules.raise_priority_seconds)
         self._devices: dict[str, Device] = {}
         self._hosts: dict[str, Host] = {}
@@ -48,18 +47,24 @@ class State:
         self.leases: Mapping[str, Lease] = MappingProxyType(self._leases)
         self.holdings: Mapping[str, Holding] = MappingProxyType(self._holdings)
 
+    @property
+    def room(self) -> Room:
+        """The devices with what lies on them, indexed."""
+        self._room.prepare()
+        return self._room
+
     def put_device(self, device: Device) -> None:
         """Add a device, or replace the one with its id."""
         old = self._devices.get(device.id)
         self._devices[device.id] = device
         if old is None or (old.state == "lost") != (device.state == "lost"):
             self._empty = None
-        if self.room.only_state_differs(device):
-            self.room.put_device(device)
+        if self._room.only_state_differs(device):
+            self._room.put_device(device)
             return
         self._empty = None
         moved = self._lift(device.id)
-        self.room.put_device(device)
+        self._room.put_device(device)
         self._lay(moved)
 
     def drop_device(self, device_id: str) -> None:
@@ -67,14 +72,14 @@ class State:
         self._devices.pop(device_id, None)
         self._empty = None
         moved = self._lift(device_id)
-        self.room.drop_device(device_id)
+        self._room.drop_device(device_id)
         self._lay(moved)
 
     def put_host(self, host: Host) -> None:
         """Add a host, or replace the one of its name."""
         self._hosts[host.name] = host
         self._empty = None
-        self.room.put_host(host)
+        self._room.put_host(host)
 
     def put_waiting(self, waiting: Waiting) -> None:
         """Add a waiting request, or replace the one with its id."""
@@ -99,15 +104,15 @@ class State:
         if holding == old:
             return
         if old is not None:
-            self.room.vacate(old)
+            self._room.vacate(old)
         self._holdings[lease.id] = holding
-        self.room.occupy(holding)
+        self._room.occupy(holding)
 
     def drop_lease(self, lease_id: str) -> None:
         """Forget a lease: its devices are free."""
         lease = self._leases.pop(lease_id, None)
         if lease is not None:
-            self.room.vacate(self._holdings.pop(lease_id))
+            self._room.vacate(self._holdings.pop(lease_id))
             self._preemptible(lease).pop(lease_id, None)
             self.leaving.pop(lease_id, None)
 
@@ -123,6 +128,7 @@ class State:
                 self._empty.put_device(known)
             for host in self._hosts.values():
                 self._empty.put_host(host)
+            self._empty.prepare()
         return self._empty
 
     def possible(self, request: Request) -> bool:
@@ -135,15 +141,15 @@ class State:
         return found
 
     def _lift(self, device_id: str) -> list[Holding]:
-        slot = self.room.slots.get(device_id)
+        slot = self._room.slots.get(device_id)
         moved = [self._holdings[lease_id] for lease_id in slot.parts] if slot is not None else []
         for holding in moved:
-            self.room.vacate(holding)
+            self._room.vacate(holding)
         return moved
 
     def _lay(self, holdings: list[Holding]) -> None:
         for holding in holdings:
-            self.room.occupy(holding)
+            self._room.occupy(holding)
 
 
 def _note(leases: dict[str, Lease], lease: Lease, belongs: bool) -> None:

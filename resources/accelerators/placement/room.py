@@ -124,6 +124,7 @@ class Room:
         self._needs: dict[object, Need] = {}
         self._admissible: dict[Need, list[Bucket]] = {}
         self._capacity: dict[str, int] | None = None
+        self._indexed = False  # all rows are read first: a device that is leased anyway is not indexed as free
 
     # ---- devices and hosts
 
@@ -359,7 +360,16 @@ class Room:
         for device_id in self.family(slot.id):
             self._reindex(self.slots[device_id])
 
+    def prepare(self) -> None:
+        """Index what has been put so far; from then on the index follows each change."""
+        if not self._indexed:
+            self._indexed = True
+            for slot in sorted(self.slots.values(), key=lambda slot: slot.order):
+                self._reindex(slot)
+
     def _reindex(self, slot: Slot) -> None:
+        if not self._indexed:
+            return
         place = self._place_of(slot)
         if place != slot.place:
             self._unplace(slot)
