@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -90,6 +91,7 @@ class CollectionSettings(_Settings):
         return json.dumps(chosen, sort_keys=True) if chosen else ""
 
     @classmethod
+    @cache
     def parse(cls, shape: str, tuning: str) -> CollectionSettings:
         """The settings behind `shape` and `tuning`."""
         return cls(**json.loads(shape or "{}"), **json.loads(tuning or "{}"))
