@@ -143,14 +143,23 @@ class Database:
             return first()
 
     def _begin_alone(self) -> None:
+        """Wait for SQLite's write lock. An error on the way out closes the connection, and with it its settings."""
         deadline = time.monotonic() + databases.BUSY_SECONDS
-        while True:
-            try:
-                return self._cursor().execute(self._begin_write)
-            except self._errors as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
+        self._cursor().execute("PRAGMA busy_timeout = 0")
+        while not self._began():
+            if time.monotonic() > deadline:
+                raise self._plain(TimeoutError("database is locked"))
             time.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311  (not for secrets)
+        self._cursor().execute(f"PRAGMA busy_timeout = {int(databases.BUSY_SECONDS * 1000)}")
+
+    def _began(self) -> bool:
+        try:
+            self._cursor().execute(self._begin_write)
+        except self._errors as error:
+            if "locked" in str(error):
+                return False
+            raise
+        return True
 
     def _cursor(self) -> Any:
         if self._connection is None:

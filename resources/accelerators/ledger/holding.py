@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from resources.accelerators.deciding.state import State
 from resources.accelerators.errors import LeaseLost
 from resources.accelerators.leases import Lease
 from resources.accelerators.ledger.liveness import alive
 from resources.accelerators.ledger.transaction import Transaction
-from resources.accelerators.requests import Process, Waiting
-
-Named = TypeVar("Named", Lease, Waiting)
-
-
-def of_step(things: Iterable[Named], run_id: str, step_key: str | None) -> list[Named]:
-    """Those of a step, or of the whole run."""
-    return [thing for thing in things if thing.run_id == run_id and step_key in (None, thing.step_key)]
+from resources.accelerators.requests import Process
 
 
 def others(lease: Lease) -> tuple[Process, ...]:

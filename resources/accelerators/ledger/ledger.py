@@ -20,7 +20,7 @@ from resources.accelerators.errors import LeaseLost, LedgerError
 from resources.accelerators.leases import Lease
 from resources.accelerators.ledger import history, queue, registration, strays
 from resources.accelerators.ledger.claims import Claims
-from resources.accelerators.ledger.holding import attach, detach, give_back, held, of_step
+from resources.accelerators.ledger.holding import attach, detach, give_back, held
 from resources.accelerators.ledger.liveness import boot_clock, this_process
 from resources.accelerators.ledger.reaping import LAST_SECONDS
 from resources.accelerators.ledger.records import Past, Reaped, Registration
@@ -128,8 +128,9 @@ class Ledger:
     def withdraw(self, run_id: str, step_key: str | None = None) -> None:
         """A request, or every request of a run, is not wanted any more."""
         with self._store.writing() as transaction:
-            for waiting in of_step(transaction.state.waiting.values(), run_id, step_key):
-                transaction.end_waiting(waiting.id, "withdrawn")
+            for waiting in list(transaction.state.waiting.values()):
+                if waiting.run_id == run_id and step_key in (None, waiting.step_key):
+                    transaction.end_waiting(waiting.id, "withdrawn")
 
     def startable(self, pool: str | None = None) -> list[Waiting]:
         """Requests of queued and starting runs that would be granted at once, in their order."""
@@ -148,19 +149,19 @@ class Ledger:
         process that carries its id: then it is `ending`, and free when they are gone.
         """
         by = by or this_process()
-        with self._store.reading() as state:
-            if not of_step(state.leases.values(), run_id, step_key):
+        with self._store.reading():
+            if not self._store.mirror.leases_of(run_id, step_key):
                 return
         carried = strays.marked()
         with self._store.writing() as transaction:
-            for lease in of_step(transaction.state.leases.values(), run_id, step_key):
+            for lease in transaction.mirror.leases_of(run_id, step_key):
                 give_back(transaction, lease, by, carried.get(lease.id, ()))
 
     def lease_of(self, run_id: str, step_key: str) -> Lease | None:
         """The live lease of a step."""
-        with self._store.reading() as state:
-            ending = of_step(state.leases.values(), run_id, step_key)
-            return self._store.mirror.held(run_id, step_key) or (ending[0] if ending else None)
+        with self._store.reading():
+            mirror = self._store.mirror
+            return mirror.held(run_id, step_key) or next(iter(mirror.leases_of(run_id, step_key)), None)
 
     def lease(self, lease_id: str) -> Lease | None:
         """The live lease of that id; None if it has ended, or never was."""

@@ -38,6 +38,7 @@ class Mirror:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._held: dict[tuple[str, str], str] = {}
+        self._of_run: dict[str, set[str]] = {}
         self.inventory = 0
         self.forget()
 
@@ -47,6 +48,7 @@ class Mirror:
         self.changes = -1
         self.marked: set[str] = set()
         self._held.clear()
+        self._of_run.clear()
 
     def refresh(self, database: Database) -> None:
         """Read what has changed. Within a transaction: else the tables may be of different moments."""
@@ -81,6 +83,11 @@ class Mirror:
         lease_id = self._held.get((run_id, step_key))
         return self.state.leases[lease_id] if lease_id else None
 
+    def leases_of(self, run_id: str, step_key: str | None = None) -> list[Lease]:
+        """The live leases of a run or of one of its steps."""
+        leases = [self.state.leases[lease_id] for lease_id in self._of_run.get(run_id, ())]
+        return [lease for lease in leases if step_key in (None, lease.step_key)]
+
     def put_host(self, host: Host) -> None:
         self.state.put_host(host)
         self.inventory += 1
@@ -102,6 +109,7 @@ class Mirror:
 
     def put_lease(self, lease: Lease) -> None:
         self.state.put_lease(lease)
+        self._of_run.setdefault(lease.run_id, set()).add(lease.id)
         key = lease.run_id, lease.step_key
         if lease.state == "held":
             self._held[key] = lease.id
@@ -110,6 +118,10 @@ class Mirror:
 
     def drop_lease(self, lease: Lease) -> None:
         self.state.drop_lease(lease.id)
+        left = self._of_run[lease.run_id]
+        left.discard(lease.id)
+        if not left:
+            del self._of_run[lease.run_id]
         if self._held.get((lease.run_id, lease.step_key)) == lease.id:
             del self._held[lease.run_id, lease.step_key]
 

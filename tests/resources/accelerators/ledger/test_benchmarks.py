@@ -56,7 +56,7 @@ def test_the_kernel_shows_a_device_given_twice(tmp_path: Path) -> None:
 
 
 def test_latency_is_measured_on_a_small_ledger(state_url: str) -> None:
-    found = ledger_latency.measure(state_url, devices=16, waiting=16, decisions=8)
+    found = ledger_latency.measure(state_url, devices=16, waiting=16, decisions=8, processes=1)
     assert 0 < found["median_ms"] <= found["p99_ms"]
     assert found["first_ms"] > 0
 

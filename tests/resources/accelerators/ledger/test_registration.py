@@ -1,4 +1,4 @@
-"""Guards against: a device that vanished and is granted, an operator's drain that is forgotten, an unreported lease."""
+"""Guards against: a vanished device that is granted, an operator's drain that is forgotten, an unreported lease."""
 
 from __future__ import annotations
 
