@@ -63,7 +63,8 @@ def _told(event: dg.DagsterEvent) -> str | None:
     if event.event_type_value == "STEP_FAILURE":
         return f"failed: {_reason(event.step_failure_data)}"
     if event.event_type_value == RUN_FAILURE and event.job_failure_data.error:  # no step of it did
-        return f"failed: {event.job_failure_data.error.message.strip()}"
+        error = event.job_failure_data.error
+        return f"failed: {(error.cause or error).message.strip()}"
     if event.event_type_value == "ASSET_MATERIALIZATION":
         return f"done: {_figures(event.step_materialization_data.materialization.metadata)}"
     return None

@@ -44,6 +44,25 @@ def test_a_failure_says_why(capfd: pytest.CaptureFixture[str]) -> None:
     assert any("ERROR" in line and "broken" in line for line in printed(capfd, broken))
 
 
+@dg.resource
+def unreachable(_context: dg.InitResourceContext) -> None:
+    raise ConnectionError("no route to the ledger")
+
+
+@dg.asset(required_resource_keys={"unreachable"})
+def never_begun() -> None:
+    """Its resource fails before it."""
+
+
+def test_a_run_that_fails_before_any_step_says_why(capfd: pytest.CaptureFixture[str]) -> None:
+    job = dg.define_asset_job("job", selection=[never_begun])
+    resources = {"unreachable": unreachable}
+    defs = dg.Definitions([never_begun], jobs=[job], resources=resources, loggers={"console": console_logger})
+    defs.resolve_job_def("job").execute_in_process(run_config={"loggers": {"console": {}}}, raise_on_error=False)
+    said = capfd.readouterr().err.splitlines()
+    assert any("failed: ConnectionError: no route to the ledger" in line for line in said)
+
+
 def test_a_higher_level_leaves_the_progress_out(capfd: pytest.CaptureFixture[str]) -> None:
     lines = printed(capfd, documents, level="WARNING")
     assert len(lines) == 1

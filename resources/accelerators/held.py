@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL
@@ -38,6 +38,7 @@ class HeldLease:
         env: the variables that make a process see the granted devices and no others.
         devices: those that it holds, by id.
         trees: what was started under it.
+        lost: why nothing more could be started under it.
         usage: the memory that they use.
     """
 
@@ -51,6 +52,7 @@ class HeldLease:
         shown = replace(lease, cpus=_cores(lease, self.devices, state))
         self.env: Mapping[str, str] = environment(shown, self.devices, mps=mps_for(lease, self.devices))
         self.trees = Trees()
+        self.lost: LeaseLost | None = None
         self.usage = Usage(granted=sum(share.memory for share in lease.shares))
         self._began = time.monotonic()
 
@@ -85,7 +87,8 @@ class HeldLease:
         )
         try:
             self._take_in(tree)
-        except BaseException:
+        except BaseException as error:
+            self.lost = error if isinstance(error, LeaseLost) else None
             tree.kill()
             raise
         return tree
@@ -156,8 +159,7 @@ def hold(
         TakenBack: the work failed because the ledger took the devices back.
         MemoryExceeded: it was ended because it used more memory than was granted.
     """
-    held, me = HeldLease(ledger, accelerators, lease), this_process()
-    ledger.attach(lease.id, me)
+    held, me = _taken_up(ledger, accelerators, lease, release=release), this_process()
     keeper = Keeper(ledger, lease, held.trees, owners=owners, tell=tell)
 
     def exceeded(usage: Usage) -> None:
@@ -172,8 +174,10 @@ def hold(
         with watch(lease, held.pids, held.devices, on_exceeded=exceeded) as held.usage:
             yield held
     except Exception as error:
-        if keeper.ending:
-            raise _ended(keeper.ending) from error
+        if keeper.ending and keeper.ending.reason == "memory":
+            raise MemoryExceeded(keeper.ending.message) from error
+        if keeper.ending or held.lost:
+            raise TakenBack(keeper.ending.message if keeper.ending else str(held.lost)) from error
         raise
     finally:
         keeper.leave()
@@ -188,8 +192,19 @@ class MemoryExceeded(LeaseLost):
     """More memory was used than was granted."""
 
 
-def _ended(ending: Ending) -> LeaseLost:
-    return (MemoryExceeded if ending.reason == "memory" else TakenBack)(ending.message)
+def _taken_up(ledger: Ledger, accelerators: Accelerators, lease: Lease, *, release: bool) -> HeldLease:
+    """The lease, with this process among its holders; where that fails it is given back, if it is ours."""
+    try:
+        held = HeldLease(ledger, accelerators, lease)
+        ledger.attach(lease.id, this_process())
+    except BaseException as error:
+        if release:
+            with suppress(LedgerError):
+                ledger.release(lease.run_id, lease.step_key)
+        if isinstance(error, LeaseLost):
+            raise TakenBack(str(error)) from error
+        raise
+    return held
 
 
 def _leave(ledger: Ledger, held: HeldLease, me: Process, *, release: bool, tell: Tell) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from resources.accelerators.ledger.ledger import Ledger
 from resources.language_model import LanguageModel
 from tests.conftest import Project
 from tests.end_to_end.documents import corpus_yaml, sentence, write_documents
-from tests.end_to_end.looking import assert_whole, materialize, platform_of, recorded, start, succeeded
+from tests.end_to_end.looking import assert_whole, platform_of, recorded, start, succeeded
 from tests.end_to_end.test_tuned import write_fine_tune
 from tests.models.real_model import example_rows
 
@@ -108,12 +107,3 @@ def test_two_runs_of_one_corpus_whose_pool_admits_one_do_not_wait_for_each_other
         assert run.returncode == 0, told
     assert_whole(platform_of(project))
     assert not ledger_of(project).view().leases
-
-
-def test_a_pool_that_no_device_could_ever_meet_is_refused_at_once(project: Project) -> None:
-    accelerators = project.root / "dbt_like_configs" / "accelerators.yml"
-    accelerators.write_text(yaml.safe_dump({"pools": {"embed": {"memory_gb": 900_000, "kind": "cpu"}}}))
-    write_handbook(project)
-    done = materialize(project, timeout=100)
-    assert done.returncode != 0
-    assert re.search(r"failed: .*ImpossibleRequest: .*900,?000 GB", done.stderr)

@@ -32,3 +32,10 @@ def trained(context: dg.AssetExecutionContext, accelerator: AcceleratorResource)
 
 
 RESOURCES = {ACCELERATOR_KEY: AcceleratorResource()}
+EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
+
+defs = dg.Definitions(
+    assets=[trained],
+    jobs=[dg.define_asset_job(name, [trained], executor_def=executor) for name, executor in EXECUTORS.items()],
+    resources=RESOURCES,
+)

@@ -192,3 +192,28 @@ def test_leases_of_one_cpu_share_its_cores_equally_unless_they_asked_for_some(pl
     assert threads("a") == all_of_them
     assert threads("b") == max(1, all_of_them // 2)
     assert threads("c", "asked") == 1
+
+
+def test_a_lease_that_ended_before_its_step_began_is_asked_for_again(place: Place) -> None:
+    lease = place.granted("a")
+    place.ledger.release("a")
+    with pytest.raises(TakenBack):
+        work_under(place, lease, lambda _held: None)
+
+
+def test_a_ledger_that_breaks_is_reported_and_the_work_goes_on(place: Place, tmp_path: Path) -> None:
+    told: list[str] = []
+    finished: list[int] = []
+
+    def work(held: HeldLease) -> None:
+        tree = held.start(training(tmp_path, seconds=4))
+        until((tmp_path / "works").exists)
+        for file in tmp_path.glob("ledger.db*"):
+            file.write_bytes(b"no database" * 1000)
+        finished.append(tree.wait(30))
+
+    work_under(place, place.granted("a"), work, told.append)
+    assert finished == [0]
+    assert "the ledger does not answer" in told[0]
+    assert "not given back yet" in told[-1]
+    assert len(told) == 2, "the same was said again and again"
