@@ -17,12 +17,14 @@ class Ran:
     Attributes:
         arrival: what was asked for.
         submitted, began, ended: seconds since the set-up's start; `began` when its step began to work.
+        starting: seconds between its launch and its process being there; long where the machine is busy.
     """
 
     arrival: Arrival
     submitted: float
     began: float
     ended: float
+    starting: float = 0.0
 
     @property
     def waited(self) -> float:
@@ -42,9 +44,13 @@ def ran(instance: dg.DagsterInstance, runs: Mapping[str, Arrival], started: floa
         record = instance.get_run_record_by_id(run_id)
         steps = [one for one in instance.get_run_step_stats(run_id) if one.start_time and one.end_time]
         if record and steps and record.dagster_run.status == dg.DagsterRunStatus.SUCCESS:
+            stats = instance.get_run_stats(run_id)
+            starting = (stats.start_time or 0.0) - (stats.launch_time or 0.0)
             submitted = record.create_timestamp.timestamp()
             step = steps[0]
-            found.append(Ran(arrival, submitted - started, step.start_time - started, step.end_time - started))
+            found.append(
+                Ran(arrival, submitted - started, step.start_time - started, step.end_time - started, starting)
+            )
     return found
 
 

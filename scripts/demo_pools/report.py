@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 
 from scripts.demo_pools.measuring import Figures, Ran, figures
 from scripts.demo_pools.plan import COUNTED, DEVICES, PARTS
@@ -24,8 +25,19 @@ def lines(results: Sequence[Result]) -> list[str]:
     text += [f"  {result.setup.name:<9} {describe(result)}" for result in results]
     for name, figure, _ in MEASURES:
         text += ["", *_table(results, name, figure)]
+    text += ["", _starting(results)]
     worse = list(not_better(results))
     return [*text, "", *(worse or ["Nowhere was another set-up better than the accelerator pools."])]
+
+
+def _starting(results: Sequence[Result]) -> str:
+    """Set-ups run one after the other: this shows whether other work disturbed one of them."""
+    cells = [median(run.starting for run in result.runs) for result in results]
+    return (
+        f"{'start of a process, s':<26}"
+        + "".join(f"{cell:>10.1f}" for cell in cells)
+        + "  (median; counts as waiting)"
+    )
 
 
 def describe(result: Result) -> str:

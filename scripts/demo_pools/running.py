@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from llm_assets.accelerators_assets import KEY
-from scripts.demo_pools.location import PICTURE_JOB
+from scripts.demo_pools.location import PICTURE_JOB, WARM_UP_JOB
 from scripts.demo_pools.measuring import Ran, ran
 from scripts.demo_pools.plan import Arrival
 from scripts.demo_pools.processes import DemoError, running, until
@@ -72,6 +72,8 @@ def _register() -> None:
 def _result(
     setup: Setup, folder: Path, instance: dg.DagsterInstance, submit: Submitter, arrivals: Sequence[Arrival]
 ) -> Result:
+    submit.launch(WARM_UP_JOB, {})
+    _all_ended(instance, folder)
     started = time.time()
     runs = submit.launch_all(arrivals, started)
     _all_ended(instance, folder)

@@ -106,8 +106,7 @@ class Explanation:
             return f"Now it would get {', '.join(self.granted)}."
         if self.impossible:
             return f"NEVER: {self.impossible}"
-        kept = f" Kept free for it: {', '.join(self.kept)}." if self.kept else ""
-        return f"It would wait: {self.why}.{kept}"
+        return f"It would wait: {self.why}."
 
 
 def explained(moment: Moment, request: Request) -> Explanation:

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from resources.accelerators.errors import LedgerError
+from resources.accelerators.errors import AcceleratorError
 from resources.accelerators.units import shown_gb
+from resources.config_errors import ConfigError
 
 if TYPE_CHECKING:
     from resources.accelerators.ledger.ledger import Ledger
@@ -56,24 +57,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 def watch(ledger: Ledger, every: float, ended: Callable[[float], bool]) -> None:
-    """The agent's loop. A ledger that cannot be used is said once, and tried again.
+    """The agent's loop. accelerators.yml is read again when it has changed. What goes wrong, the ledger is gone for
+    example, is said once and tried again.
 
     Args:
         ledger: where to register.
         every: seconds between two looks.
         ended: waits so many seconds; whether to end.
     """
+    from resources.accelerators.configuration import load_accelerators
     from resources.accelerators.inventory import refresh
 
     trouble: str | None = None
     while not ended(every):
         try:
-            _tell(refresh(ledger, ledger.accelerators))
+            _tell(refresh(ledger, load_accelerators()))
             _tell_reaped(ledger.reap())
             if trouble:
-                print("the ledger can be used again", flush=True)
+                print("it works again", flush=True)
             trouble = None
-        except LedgerError as error:
+        except (AcceleratorError, ConfigError) as error:
             if str(error) != trouble:
                 print(f"accelerators register: {error}", file=sys.stderr, flush=True)
             trouble = str(error)
