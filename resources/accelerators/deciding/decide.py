@@ -137,8 +137,8 @@ class _Walk:
 
     def _keep(self, waiting: Waiting, need: Need) -> None:
         """Keep devices for the first that needs this; for the very first that does not fit, take some back."""
-        if not self.state.possible(waiting.request):
-            self.reserved.add(need)  # nothing is kept for what could never start
+        if (need.cpus or need.host_memory) and not self.state.possible(waiting.request):
+            self.reserved.add(need)  # no host has so much: nothing is kept for what could never start
             return
         kept = waiting.reserved
         if not self.reserved and not self.preemptions:
