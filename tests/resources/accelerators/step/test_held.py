@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,6 +158,24 @@ def test_the_death_of_the_runs_worker_ends_the_step_and_everything_below_it(plac
     assert not alive(rank)
     place.ledger.release("a", "step")
     place.granted("b")
+
+
+def test_ranks_that_outlive_their_step_and_its_supervisor_are_ended_before_the_device_is_granted_again(
+    place: Place, tmp_path: Path
+) -> None:
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    lease = place.ledger.claim(replace(place.waiting("a"), claimant=process_of(worker.pid)))
+    assert lease
+    step = subprocess.Popen([sys.executable, "-c", STEP, lease.id, str(worker.pid), *stubborn(tmp_path)])
+    rank = rank_of(tmp_path)
+    kept = until(lambda: (found := place.ledger.lease(lease.id)) and len(found.holders) == 3 and found)
+    for holder in kept.holders:
+        os.kill(holder.pid, signal.SIGKILL)
+    for process in (step, worker):
+        process.wait()
+    assert alive(rank), "it died by itself: this test would prove nothing"
+    place.granted("b", seconds=15)
+    assert not alive(rank)
 
 
 def test_a_failure_of_the_work_itself_stays_what_it_is(place: Place) -> None:
