@@ -12,7 +12,8 @@ from resources.accelerators.placement.candidates import candidates
 from resources.accelerators.placement.gangs import levels
 from resources.accelerators.placement.need import Need, mismatch
 from resources.accelerators.placement.policy import Policy
-from resources.accelerators.placement.room import Slot, group_name
+from resources.accelerators.placement.room import group_name
+from resources.accelerators.placement.slots import Slot
 from resources.accelerators.placement.trial import trial
 from resources.accelerators.requests import Waiting
 

@@ -12,7 +12,8 @@ from heapq import merge
 
 from resources.accelerators.placement.gangs import choose_alike, levels
 from resources.accelerators.placement.need import Need, nonsense
-from resources.accelerators.placement.room import Bucket, End, Order, Room, Slot, group_name
+from resources.accelerators.placement.room import Room, group_name
+from resources.accelerators.placement.slots import Bucket, End, Order, Slot
 
 LOOK_AT = 16  # devices that are compared for a share: a good one is enough
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from resources.accelerators.devices import Device
 from resources.accelerators.placement.candidates import host_shortage
 from resources.accelerators.placement.need import MILLIONTHS, Need, mismatch
-from resources.accelerators.placement.room import Room, Slot, group_name
+from resources.accelerators.placement.room import Room, group_name
+from resources.accelerators.placement.slots import Slot
 from resources.accelerators.units import shown_gb
 
 

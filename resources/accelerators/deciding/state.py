@@ -12,7 +12,8 @@ from resources.accelerators.devices import Device, Host
 from resources.accelerators.leases import Lease
 from resources.accelerators.placement.candidates import candidates
 from resources.accelerators.placement.need import MILLIONTHS, Need
-from resources.accelerators.placement.room import End, Holding, Part, Room
+from resources.accelerators.placement.room import Room
+from resources.accelerators.placement.slots import End, Holding, Part
 from resources.accelerators.requests import Request, Waiting
 
 

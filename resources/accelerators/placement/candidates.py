@@ -8,7 +8,8 @@ from resources.accelerators.devices import Device
 from resources.accelerators.placement.gangs import gangs
 from resources.accelerators.placement.need import MILLIONTHS, Need, nonsense
 from resources.accelerators.placement.policy import Candidate
-from resources.accelerators.placement.room import Bucket, Order, Room, Slot
+from resources.accelerators.placement.room import Room
+from resources.accelerators.placement.slots import Bucket, Order, Slot
 
 
 def candidates(room: Room, need: Need) -> list[Candidate]:

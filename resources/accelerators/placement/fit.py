@@ -5,7 +5,8 @@ from __future__ import annotations
 from resources.accelerators.leases import Share
 from resources.accelerators.placement.need import MILLIONTHS, Need
 from resources.accelerators.placement.policy import Candidate
-from resources.accelerators.placement.room import Holding, Part, Room
+from resources.accelerators.placement.room import Room
+from resources.accelerators.placement.slots import Holding, Part
 from resources.accelerators.requests import Request, Waiting
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from resources.accelerators.devices import Device
 from resources.accelerators.placement.need import Need
 from resources.accelerators.placement.policy import Candidate
-from resources.accelerators.placement.room import Bucket, Group, Room, Slot
+from resources.accelerators.placement.room import Room
+from resources.accelerators.placement.slots import Bucket, Group, Slot
 
 TPU_COUNTS = (1, 2, 4, 8)  # chips of one host that can be used alone; above that only whole hosts
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from resources.accelerators.placement.room import Holding, Room
+from resources.accelerators.placement.room import Room
+from resources.accelerators.placement.slots import Holding
 
 
 class Trial:
