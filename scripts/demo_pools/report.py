@@ -34,9 +34,7 @@ def _starting(results: Sequence[Result]) -> str:
     """Set-ups run one after the other: this shows whether other work disturbed one of them."""
     cells = [median(run.starting for run in result.runs) for result in results]
     return (
-        f"{'start of a process, s':<26}"
-        + "".join(f"{cell:>10.1f}" for cell in cells)
-        + "  (median; counts as waiting)"
+        f"{'start of a process, s':<26}" + "".join(f"{cell:>10.1f}" for cell in cells) + "  median, within the wait"
     )
 
 

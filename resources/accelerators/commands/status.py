@@ -93,7 +93,7 @@ def _leases(leases: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _on(shares: Sequence[dict[str, Any]], shared: bool) -> str:
-    names = ", ".join(share["device"] for share in shares[:4]) + (f" … ({len(shares)})" if len(shares) > 4 else "")
+    names = ranges([share["device"] for share in shares])
     return f"{shown_gb(shares[0]['memory_bytes'])} of {names}" if shared else names
 
 
