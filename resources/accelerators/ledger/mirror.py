@@ -18,11 +18,16 @@ def _written_since(columns: str, table: str) -> str:
     return f"SELECT {columns} FROM {table} WHERE version > ?"  # noqa: S608  (names of ours)
 
 
+def _alive(columns: str, table: str) -> str:
+    return f"SELECT {columns}, ended FROM {table} WHERE ended IS NULL"  # noqa: S608
+
+
 HOSTS = _written_since(rows.HOST, "hosts")
 DEVICES = _written_since(rows.DEVICE, "devices")
 WAITING = _written_since(f"{rows.WAITING}, ended", "waiting")
 LEASES = _written_since(f"{rows.LEASE}, ended", "leases")
-ONLY_ALIVE = " AND ended IS NULL"
+ALIVE_WAITING = _alive(rows.WAITING, "waiting")
+ALIVE_LEASES = _alive(rows.LEASE, "leases")
 
 
 class Mirror:
@@ -57,11 +62,11 @@ class Mirror:
             return
         if self.changes < forgotten or self.changes > changes:
             self.forget()  # rows that this process has yet to hear of are deleted, or the ledger was made anew
-        since, alive = (self.changes, "") if self.changes >= 0 else (-1, ONLY_ALIVE)
+        known, since = self.changes >= 0, (self.changes,)
         self._read_inventory(database, since)
-        for row in database.rows(WAITING + alive, (since,)):
+        for row in database.rows(WAITING, since) if known else database.rows(ALIVE_WAITING):
             self._take_waiting(row)
-        for row in database.rows(LEASES + alive, (since,)):
+        for row in database.rows(LEASES, since) if known else database.rows(ALIVE_LEASES):
             self._take_lease(row)
         self.changes = changes
 
@@ -125,10 +130,10 @@ class Mirror:
         if self._held.get((lease.run_id, lease.step_key)) == lease.id:
             del self._held[lease.run_id, lease.step_key]
 
-    def _read_inventory(self, database: Database, since: int) -> None:
-        for row in database.rows(HOSTS, (since,)):
+    def _read_inventory(self, database: Database, since: tuple[int]) -> None:
+        for row in database.rows(HOSTS, since):
             self.put_host(rows.read_host(row))
-        for row in database.rows(DEVICES, (since,)):
+        for row in database.rows(DEVICES, since):
             self.put_device(rows.read_device(row))
 
     def _take_waiting(self, row: Sequence[Any]) -> None:

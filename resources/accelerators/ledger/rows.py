@@ -111,8 +111,13 @@ def waiting_row(waiting: Waiting) -> tuple[Any, ...]:
         waiting.asset,
         waiting.claimant and _encode([_process_list(waiting.claimant)]),
         waiting.offered,
-        _encode(waiting.reserved),
+        reserved_text(waiting),
     )
+
+
+def reserved_text(waiting: Waiting) -> str:
+    """The column `reserved`."""
+    return _encode(waiting.reserved) if waiting.reserved else "[]"
 
 
 def read_waiting(row: Row) -> Waiting:

@@ -113,12 +113,12 @@ def _where(condition: sa.ColumnElement[bool]) -> dict[str, Any]:
     return {"sqlite_where": condition, "postgresql_where": condition}
 
 
-sa.Index("waiting_alive", waiting.c.version, **_where(waiting.c.ended.is_(None)))
+sa.Index("waiting_alive", waiting.c.id, **_where(waiting.c.ended.is_(None)))
 sa.Index("leases_ended", leases.c.ended)
 # However wrong the code is, the database itself refuses a second lease for one step.
 _held = _where(sa.and_(leases.c.ended.is_(None), leases.c.state == "held"))
 sa.Index("leases_held", leases.c.run_id, leases.c.step_key, unique=True, **_held)
-sa.Index("leases_alive", leases.c.version, **_where(leases.c.ended.is_(None)))
+sa.Index("leases_alive", leases.c.id, **_where(leases.c.ended.is_(None)))
 
 # When a host's dead were last looked for, and when a source's queue was last read.
 visits = sa.Table(

@@ -63,12 +63,14 @@ def _give_notice(transaction: Transaction, lease_id: str) -> None:
 
 
 def _note_kept(transaction: Transaction, decision: Decision) -> None:
-    offered = set(decision.offered)
+    offered, waiting = set(decision.offered), transaction.state.waiting
+    marked = []
     for waiting_id in offered | transaction.mirror.marked | decision.reservations.keys():
-        if waiting := transaction.state.waiting.get(waiting_id):
-            kept = _offer(transaction, waiting, waiting_id in offered), decision.reservations.get(waiting_id, ())
-            if kept != (waiting.offered, waiting.reserved):
-                transaction.mark_waiting(waiting, *kept)
+        if known := waiting.get(waiting_id):
+            kept = _offer(transaction, known, waiting_id in offered), decision.reservations.get(waiting_id, ())
+            if kept != (known.offered, known.reserved):
+                marked.append(replace(known, offered=kept[0], reserved=kept[1]))
+    transaction.mark_waiting(marked)
 
 
 def _offer(transaction: Transaction, waiting: Waiting, offered: bool) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,11 +78,14 @@ class Transaction:
         self._run(PUT_WAITING, values)
         self.mirror.put_waiting(waiting)
 
-    def mark_waiting(self, waiting: Waiting, offered: float | None, reserved: tuple[str, ...]) -> None:
-        """Note what is kept free for a request."""
-        marked = replace(waiting, offered=offered, reserved=reserved)
-        self._run(MARK_WAITING, (offered, rows.waiting_row(marked)[-1], self.version, waiting.id))
-        self.mirror.put_waiting(marked)
+    def mark_waiting(self, marked: Sequence[Waiting]) -> None:
+        """Note what is kept free for requests: their `offered` and `reserved` are others now."""
+        if marked:
+            self.changed = True
+            values = [(one.offered, rows.reserved_text(one), self.version, one.id) for one in marked]
+            self.database.run_many(MARK_WAITING, values)
+        for one in marked:
+            self.mirror.put_waiting(one)
 
     def end_waiting(self, waiting_id: str, why: str) -> None:
         """It waits no more: `granted`, `withdrawn` or `dropped`."""
