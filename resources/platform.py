@@ -12,6 +12,7 @@ from resources.tables import Tables
 if TYPE_CHECKING:
     from resources.state import State
     from resources.vector_index.protocol import VectorIndex
+    from resources.vector_index.weaviate import WeaviateIndex
 
 
 class Platform:
@@ -19,6 +20,7 @@ class Platform:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
+        self._weaviates: dict[str, WeaviateIndex] = {}
 
     @classmethod
     def open(cls, target: str | None = None, configs: Path = CONFIGS) -> Platform:
@@ -42,9 +44,21 @@ class Platform:
 
     def index(self, tenant: str) -> VectorIndex:
         """The vector index that holds the tenant's collections."""
+        if self.profile.index == "weaviate":
+            return self._weaviate(tenant)
         from resources.vector_index.lancedb import LanceIndex
 
         return LanceIndex(self._tenant(tenant) / "indexes")
+
+    def _weaviate(self, tenant: str) -> WeaviateIndex:
+        """One per tenant and process: it knows the collections that it has opened."""
+        if tenant not in self._weaviates:
+            from resources.vector_index.weaviate import WeaviateIndex, connection_of
+
+            settings = self.profile.weaviate
+            connection = connection_of(settings, self.profile.state_dir / "weaviate")
+            self._weaviates[tenant] = WeaviateIndex(connection, tenant=tenant, settings=settings)
+        return self._weaviates[tenant]
 
     def runs(self, tenant: str, model: str) -> Path:
         """The run directories of a fine-tuned model."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resources.config_errors import ConfigError, explain, read_yaml, shown
 from resources.templates import render_env
+from resources.vector_index.weaviate_settings import ServerSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "dbt_like_configs"
@@ -32,7 +33,12 @@ class Profile(BaseModel):
     state_url: str | None = Field(
         default=None, description="State database; PostgreSQL where several hosts share one."
     )
-    index: Literal["lancedb"] = Field(default="lancedb", description="Backend of the vector index.")
+    index: Literal["lancedb", "weaviate"] = Field(
+        default="lancedb",
+        description="Backend of the vector index: LanceDB in state_dir, or the Weaviate server of WEAVIATE_URL, "
+        "with WEAVIATE_API_KEY; without that address one is run in state_dir.",
+    )
+    weaviate: ServerSettings = Field(default=ServerSettings(), description="How the Weaviate server is used.")
     executor: Literal["in_process", "multiprocess"] = Field(
         default="in_process", description="How the steps of one run execute: one after the other, or side by side."
     )

@@ -167,7 +167,8 @@ def test_a_target_that_does_not_exist_is_said_in_one_line(project: Project) -> N
     done = project.run(sys.executable, "-m", "llm_assets.cli", "status", env={"LLM_ASSETS_TARGET": "nope"})
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.strip() == (
-        "llm-assets status: dbt_like_configs/profiles.yml: target 'nope' does not exist; targets: ci, dev, prod"
+        "llm-assets status: dbt_like_configs/profiles.yml: target 'nope' does not exist; "
+        "targets: ci, dev, prod, weaviate"
     )
 
 

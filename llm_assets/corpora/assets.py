@@ -13,6 +13,7 @@ from llm_assets.stages import Stages
 from resources.accelerators.resource import AcceleratorResource
 from resources.dagster_platform import PlatformResource
 from resources.digests import digest_json
+from resources.profile import load_profile
 
 if TYPE_CHECKING:
     from resources.platform import Platform
@@ -168,16 +169,20 @@ def _vector_index(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
         "fit_to_serve", asset=key, blocking=True, description="Complete, found again, and past its retrieval gate."
     )
 
+    name_check = dg.AssetCheckSpec(
+        "name_leads_to_served", asset=key, description="The corpus's name on the server leads to what is served."
+    )
+
     @stages.asset(
         "vector_index",
         "The served collection: vectors and full text of all passages.",
         after=[stages.key("chunks"), stages.key("embeddings")],
-        kinds={"lancedb"},
+        kinds={load_profile().index},
         version=(
             spec.settings.index,
             spec.settings.evaluation,
         ),
-        checks=[check],
+        checks=[check, name_check],
         pool=pool,
     )
     def vector_index_asset(
@@ -203,7 +208,7 @@ def _vector_index(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(report.served.content if report.served else "nothing served"),
                 metadata={**metadata.of_index(report), **held.metadata()},
-                check_results=[_fit_to_serve(report)],
+                check_results=[_fit_to_serve(report), _name_leads_to_served(report)],
             )
 
     return vector_index_asset
@@ -215,6 +220,16 @@ def _fit_to_serve(report: vector_index.BuildReport) -> dg.AssetCheckResult:
         check_name="fit_to_serve",
         description="; ".join(report.problems) or None,
         metadata={"problems": "; ".join(report.problems) or "none", **report.metrics},
+    )
+
+
+def _name_leads_to_served(report: vector_index.BuildReport) -> dg.AssetCheckResult:
+    """True where there is no server: nobody searches by a name then."""
+    return dg.AssetCheckResult(
+        passed=report.name_problem is None,
+        check_name="name_leads_to_served",
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=report.name_problem,
     )
 
 

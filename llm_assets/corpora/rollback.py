@@ -61,6 +61,7 @@ def rollback(platform: Platform, tenant: str, corpus: str, spec: CorpusSpec | No
             retire=[current.seq, earlier.seq],
             pinned=True,
         )
+        index.publish(corpus, snapshot)
         return serving.history(state, tenant, corpus)[0]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from llm_assets.schema import Described, Metric, Settings, TableTest
+from resources.vector_index.weaviate_settings import CollectionSettings
 
 
 class SourceSettings(Settings):
@@ -69,6 +70,9 @@ class IndexSettings(Settings):
     keep: int = Field(default=3, ge=1, description="Served states that stay for rollback, the current one included.")
     min_recall: float = Field(
         default=0.95, ge=0, le=1, description="recall@10 against exact search, or it is not served."
+    )
+    weaviate: CollectionSettings = Field(
+        default=CollectionSettings(), description="How Weaviate stores and searches it, in a profile with that index."
     )
 
 

@@ -6,7 +6,7 @@ moved. A run that is killed leaves the pointer where it was, and the next one go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from llm_assets.corpora import serving
 from llm_assets.corpora.chunks import CHUNK_COLUMNS, chunks_table, chunks_version
 from llm_assets.corpora.serving import Served
 from resources.digests import digest
+from resources.vector_index.errors import VectorIndexError
 from resources.vector_index.protocol import IndexSpec, Snapshot, Verification
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from llm_assets.corpora.embeddings import EmbeddingStore
     from llm_assets.corpora.settings import CorpusSpec
     from resources.platform import Platform
+    from resources.state import State
     from resources.tables import Table
     from resources.vector_index.protocol import VectorIndex
 
@@ -50,6 +52,8 @@ class BuildReport:
         problems: why it is not served; empty if it is.
         served: what is served after the run; None if nothing ever was.
         pinned: a rollback holds what is served until it is resumed.
+        published: the collection that the corpus's name on the server leads to; None where there is no server.
+        health: of the server, by name; empty where there is none.
     """
 
     snapshot: Snapshot
@@ -61,6 +65,15 @@ class BuildReport:
     problems: list[str] = field(default_factory=list)
     served: Served | None = None
     pinned: bool = False
+    published: str | None = None
+    health: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def name_problem(self) -> str | None:
+        """Why others who search by the corpus's name do not find what is served; None if they do."""
+        if self.served is None or self.published in (None, self.served.snapshot.collection):
+            return None
+        return f"leads to {self.published}, served is {self.served.snapshot.collection}"
 
 
 def build(
@@ -86,16 +99,23 @@ def build(
 
     Raises:
         NotEmbeddedError: the embeddings are behind the chunks; what is served stays.
+        VectorIndexError: the backend cannot be reached or refuses something; what is served stays.
     """
     index, state = platform.index(spec.tenant), platform.state
-    collection = collection_name(spec, chunker, store.embedder.fingerprint)
+    shape = index_spec(platform, spec, store.embedder.dimension)
+    collection = collection_name(platform, spec, chunker, store.embedder.fingerprint)
     content = digest(collection, chunks_version(state, spec.tenant, spec.name))
     now = serving.served(state, spec.tenant, spec.name)
     pinned = serving.is_pinned(state, spec.tenant, "index", spec.name)
     settings = search_settings(spec, store)
-    if now and (now.content, now.settings) == (content, settings) and index.latest(collection) is not None:
-        return BuildReport(now.snapshot, content, served=now, pinned=pinned)
-    index.create(collection, IndexSpec(store.embedder.dimension))
+    lost = index.latest(collection) is None
+    if now and (now.content, now.settings) == (content, settings) and not lost:
+        return _published(index, spec, BuildReport(now.snapshot, content, served=now, pinned=pinned))
+    _refuse_foreign_name(index, spec)
+    if lost:
+        _retire_lost(state, spec, collection)
+        now = serving.served(state, spec.tenant, spec.name)
+    index.create(collection, shape)
     chunks = chunks_table(platform, spec.tenant, spec.name)
     report = _update(index, collection, content, chunks, store, log)
     report.pinned = pinned
@@ -109,13 +129,53 @@ def build(
     elif not report.problems and not pinned:
         _serve(platform, spec, settings, report)
     report.served = serving.served(state, spec.tenant, spec.name)
+    _published(index, spec, report)
     _retain(index, platform, spec, report)
     return report
 
 
-def collection_name(spec: CorpusSpec, chunker: str, embedder: str) -> str:
+def _refuse_foreign_name(index: VectorIndex, spec: CorpusSpec) -> None:
+    """Found out before anything is written, not after it is served.
+
+    Raises:
+        VectorIndexError: the corpus's name on the server leads to what is not this tenant's.
+    """
+    found = index.published(spec.name)
+    if found is not None and found not in index.collections():
+        raise VectorIndexError(
+            f"corpus {spec.id}: its name on the server leads to {found}, which is not this tenant's; "
+            "remove that alias or rename the corpus. What is served is as it was"
+        )
+
+
+def _retire_lost(state: State, spec: CorpusSpec, collection: str) -> None:
+    """A collection that is gone begins anew: its earlier states can neither be served nor gone back to."""
+    kept = serving.history(state, spec.tenant, spec.name)
+    serving.retire(state, [entry.seq for entry in kept if entry.snapshot.collection == collection])
+
+
+def _published(index: VectorIndex, spec: CorpusSpec, report: BuildReport) -> BuildReport:
+    """Let the corpus's name lead to what is served; a run that was killed before it could is made good."""
+    if report.served:
+        collection = report.served.snapshot.collection
+        index.publish(spec.name, report.served.snapshot)
+        report.published, report.health = index.published(spec.name), index.health(collection)
+    return report
+
+
+def index_spec(platform: Platform, spec: CorpusSpec, dimension: int) -> IndexSpec:
+    """The shape of a corpus's collection on the profile's backend."""
+    if platform.profile.index == "weaviate":
+        settings = spec.settings.index.weaviate
+        return IndexSpec(dimension, shape=settings.shape, tuning=settings.tuning)
+    return IndexSpec(dimension)
+
+
+def collection_name(platform: Platform, spec: CorpusSpec, chunker: str, embedder: str) -> str:
     """The collection of a corpus in one shape: what cannot be changed in place is in its name."""
-    return f"{spec.name}__{digest(chunker, embedder)[:12]}"
+    weaviate = platform.profile.index == "weaviate"
+    own = ("weaviate", spec.settings.index.weaviate.shape) if weaviate else ()
+    return f"{spec.name}__{digest(chunker, embedder, *own)[:12]}"
 
 
 def search_settings(spec: CorpusSpec, store: EmbeddingStore) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from resources.vector_index import weaviate_reading as reading
@@ -37,6 +38,26 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
+
+
+def connection_of(settings: ServerSettings, folder: Path) -> WeaviateConnection:
+    """The server that WEAVIATE_URL names, with the key in WEAVIATE_API_KEY; without it, one of our own in `folder`.
+
+    Raises:
+        IndexUnavailable: there is no address, and no program to run.
+    """
+    from resources.weaviate_server import Address
+
+    address = Address.from_environment()
+    if address is None:
+        from resources.vector_index.weaviate_embedded import embedded_server
+
+        address = embedded_server(folder)
+        return WeaviateConnection(address.url, address.grpc_port, api_key=address.key)
+    port = settings.grpc_port or address.grpc_port
+    return WeaviateConnection(address.url, port, settings.grpc_host, address.key)
+
+
 _HALVES = ThreadPoolExecutor(8, thread_name_prefix="weaviate-search")  # a hybrid search asks for both at once
 
 

@@ -69,7 +69,8 @@ class Handle:
         from weaviate.classes.config import ConsistencyLevel
 
         assert isinstance(client, WeaviateClient)  # noqa: S101 - narrows the type
-        rows = client.collections.use(self.class_name)
+        # What is asked is checked before; the client would check the types of it all once more.
+        rows = client.collections.use(self.class_name, skip_argument_validation=True)
         rows = rows.with_tenant(self.tenant) if self.tenant else rows
         replicated = self.settings.replicas > 1
         return rows.with_consistency_level(ConsistencyLevel.QUORUM) if replicated else rows
