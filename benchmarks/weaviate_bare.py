@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from weaviate import WeaviateClient
+    from weaviate.collections import Collection
 
 Object = tuple[dict[str, Any], list[float]]  # properties and vector
 NUMBERS, LISTS, SEARCHED = {"ordinal", "page"}, {"headings"}, "text"
@@ -47,10 +48,15 @@ def objects(batches: Iterable[pa.RecordBatch]) -> list[Object]:
     return made
 
 
+@dataclass(frozen=True)
 class Bare:
-    """A collection made and filled by the client alone, its graph and tokenisation as this project's default."""
+    """A collection as the client alone fills and searches it."""
 
-    def __init__(self, client: WeaviateClient, name: str, columns: Iterable[str]) -> None:
+    collection: Collection
+
+    @classmethod
+    def make(cls, client: WeaviateClient, name: str, columns: Iterable[str]) -> Bare:
+        """A new one, its graph and tokenisation as this project's default."""
         from weaviate.classes.config import Configure, VectorDistances
 
         client.collections.delete(name)
@@ -60,11 +66,12 @@ class Bare:
             max_connections=32,
             quantizer=Configure.VectorIndex.Quantizer.rq(),
         )
-        self.collection = client.collections.create(
+        made = client.collections.create(
             name,
             properties=[_property(column) for column in columns],
             vector_config=Configure.Vectors.self_provided(vector_index_config=graph),
         )
+        return cls(made)
 
     def fill(self, rows: list[Object], batching: Batching) -> float:
         """Import rows. Returns the seconds it took.
@@ -97,7 +104,7 @@ def best_batching(client: WeaviateClient, rows: list[Object]) -> tuple[Batching,
     """The client's fastest way for these rows here, and objects a second of each way."""
     rates = {}
     for batching in BATCHINGS:
-        bare = Bare(client, "BareTrial", rows[0][0])
+        bare = Bare.make(client, "BareTrial", rows[0][0])
         rates[batching] = len(rows) / bare.fill(rows, batching)
     client.collections.delete("BareTrial")
     return max(rates, key=lambda way: rates[way]), {str(way): round(rate) for way, rate in rates.items()}
