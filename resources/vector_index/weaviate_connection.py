@@ -6,6 +6,7 @@ words that name the place and the way out. The key is in no message, representat
 
 from __future__ import annotations
 
+import atexit
 import random
 import threading
 import time
@@ -78,18 +79,17 @@ class Server:
     @cached_property
     def _connected(self) -> WeaviateClient:
         client = self._retried("connect", self._connect)
-        if self._version_of(client) < LEAST_VERSION:
-            found = client.get_meta()["version"]
+        try:
+            refuse_old(client.get_meta()["version"], self.connection.place)
+        except IndexUnavailable:
             client.close()
-            raise IndexUnavailable(
-                f"Weaviate at {self.connection.place} is {found}, which has no aliases: use 1.32 or newer"
-            )
+            raise
         return client
 
     @property
     def version(self) -> tuple[int, int]:
         """Major and minor version of the server."""
-        return self._version_of(self.client)
+        return major_minor(self.client.get_meta()["version"])
 
     def close(self) -> None:
         """End the connection; the next use opens a new one."""
@@ -176,10 +176,17 @@ class Server:
             additional_config=AdditionalConfig(timeout=Timeout(init=10, query=seconds, insert=seconds)),
         )
 
-    @staticmethod
-    def _version_of(client: WeaviateClient) -> tuple[int, int]:
-        major, minor, *_ = client.get_meta()["version"].split(".")
-        return int(major), int(minor)
+
+def major_minor(version: str) -> tuple[int, int]:
+    """`1.35.2-rc.1` as (1, 35)."""
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)
+
+
+def refuse_old(version: str, place: str) -> None:
+    """Raises `IndexUnavailable` for a server without aliases."""
+    if major_minor(version) < LEAST_VERSION:
+        raise IndexUnavailable(f"Weaviate at {place} is {version}, which has no aliases: use 1.32 or newer")
 
 
 _servers: dict[tuple[WeaviateConnection, ServerSettings], Server] = {}
@@ -189,7 +196,10 @@ _opening = threading.Lock()
 def open_server(connection: WeaviateConnection, settings: ServerSettings) -> Server:
     """The process's one connection to a server."""
     with _opening:
-        return _servers.setdefault((connection, settings), Server(connection, settings))
+        if (connection, settings) not in _servers:
+            _servers[connection, settings] = server = Server(connection, settings)
+            atexit.register(server.close)
+        return _servers[connection, settings]
 
 
 def is_busy(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ as long as it lives, killed or not; the keeper ends the server once it has had t
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
@@ -23,7 +24,7 @@ from resources.vector_index.errors import IndexUnavailable
 from resources.weaviate_server import Address, NoServer, ServerFailed, WeaviateServer, provide_program
 
 ROOT = Path(__file__).resolve().parents[2]
-IDLE_SECONDS = 20  # without a user before the server ends: it takes 3 s to come back
+IDLE_SECONDS = 300  # without a user before the server ends: the next one would wait until it has ended and come back
 START_SECONDS = 120
 _POLL = 0.1
 _using: dict[Path, IO[bytes]] = {}
@@ -48,6 +49,7 @@ def _use(folder: Path) -> None:
         file = (folder / "in_use").open("ab")
         fcntl.flock(file, fcntl.LOCK_SH)
         _using[folder] = file
+        atexit.register(file.close)
 
 
 def _running(folder: Path) -> Address | None:
