@@ -18,6 +18,7 @@ from resources.accelerators.dagster_requests import waiting_of
 from resources.accelerators.dagster_waiting import Rounds
 from resources.accelerators.errors import AcceleratorError, ImpossibleRequest, LedgerError, RequestError
 from resources.accelerators.leases import Lease
+from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.ledger.liveness import this_process
 from resources.accelerators.requests import Waiting
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 1.0  # the ledger looks for the dead and for its own deadlines when it is asked
 ASK_OTHERS_SECONDS = 10.0  # for the steps beside the one that asks every second
+LOOK_SECONDS = 0.05
 QUEUE_SECONDS = 5.0  # the daemon tells the ledger of the queue each second; this is for when it does not
 PATIENCE_SECONDS = 120.0  # so long a ledger that cannot be used is waited for
 logger = logging.getLogger("llm_assets.accelerators")
@@ -52,7 +54,8 @@ class Claims:
         self._rounds = Rounds()
         self._renewal = Renewal()
         self._lock = threading.Lock()
-        self._waited_at = float("-inf")
+        self._waited_at = self._looked_at = float("-inf")
+        self._changes = -1
 
     def claim(self, pool: str, run_id: str, step_key: str) -> Lease | None:
         """Ask for a step; None while it waits. Waits itself for a moment if nothing else of its run was waited for.
@@ -119,13 +122,20 @@ class Claims:
         if begins:
             self._rounds.pause(ledger, asked.changes)
             queue_of(self._instance()).refresh(QUEUE_SECONDS)
-        changes = ledger.changes()
+        changes = self._seen_changes(ledger, begins=begins)
         pause = ASK_SECONDS if begins else ASK_OTHERS_SECONDS
         if changes == asked.changes and time.monotonic() - asked.at < pause:
             return None
         asked.changes, asked.at = changes, time.monotonic()
         ensure_registered(ledger, current())
         return ledger.claim(asked.waiting)
+
+    def _seen_changes(self, ledger: Ledger, *, begins: bool) -> int:
+        """Looked up once for all steps of a round."""
+        now = time.monotonic()
+        if begins or now - self._looked_at > LOOK_SECONDS:
+            self._changes, self._looked_at = ledger.changes(), now
+        return self._changes
 
     def _request(self, pool: str, run_id: str, step_key: str) -> Waiting:
         record = self._instance().get_run_record_by_id(run_id)

@@ -24,7 +24,7 @@ from tests.resources.accelerators.dagster.work import TRACE
 
 ROOT = Path(__file__).resolve().parents[4]
 MODULE = "tests.resources.accelerators.dagster.work"
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 DEVICES = {"model": "a100-sxm-80", "memory_gb": 80, "count": 2, "host": "pretended", "nvlink": "n0", "pretend": True}
 POOLS = {
     "embed": {"memory_gb": 4, "share": True},
@@ -73,7 +73,7 @@ class Home:
         name = "dagster.postgres.yaml" if postgres_url else "dagster.yaml"
         text = (ROOT / name).read_text().replace(".state/dagster", str(self.folder / "state"))
         if postgres_url:
-            self.environment["DAGSTER_POSTGRES_URL"] = postgres_url.replace("+psycopg2", "")
+            self.environment["DAGSTER_POSTGRES_URL"] = postgres_url
         (self.folder / "dagster.yaml").write_text(yaml.safe_dump(yaml.safe_load(text) | changes))
 
     @property
@@ -88,10 +88,10 @@ class Home:
         file = self.trace / "done"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
-    def hold(self) -> Path:
-        """Steps go on as long as this file is there."""
-        (self.trace / "hold").touch()
-        return self.trace / "hold"
+    def hold(self, name: str = "hold") -> Path:
+        """Steps go on as long as this file is there; those of runs with the tag `hold`, as long as that one is."""
+        (self.trace / name).touch()
+        return self.trace / name
 
     def begun(self) -> int:
         return len(list(self.trace.glob("*.begun")))

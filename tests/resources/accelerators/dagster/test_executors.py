@@ -11,7 +11,11 @@ import pytest
 
 from tests.resources.accelerators.dagster.conftest import Home, wait_for
 
-EXECUTORS = ("in_process", "multiprocess", "delegating")
+EXECUTORS = (
+    "in_process",
+    pytest.param("multiprocess", marks=pytest.mark.long),
+    pytest.param("delegating", marks=pytest.mark.long),
+)
 
 
 def ended_well(home: Home, *processes: subprocess.Popen[bytes]) -> None:
@@ -24,7 +28,7 @@ def waiting(home: Home) -> list[str]:
     return [row.request.pool for row in home.ledger.view().waiting.values() if row.stage == "claiming"]
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", ["in_process", "multiprocess", "delegating"])
 def test_a_step_holds_its_devices_while_it_runs_and_gives_them_back(home: Home, executor: str) -> None:
     hold = home.hold()
     process = home.execute(f"adapts__{executor}")
@@ -51,11 +55,12 @@ def test_what_does_not_fit_waits_until_it_does(home: Home, executor: str) -> Non
     assert last["begun"] >= max(step["ended"] for step in small)
 
 
+@pytest.mark.long
 def test_shares_of_one_device_run_side_by_side(home: Home) -> None:
     hold = home.hold()
     process = home.execute("thirty__delegating", {"accelerator/embed/memory_gb": "20"})
-    wait_for(lambda: len(home.leases()) == 8)  # 2 devices of 80 GB
-    assert waiting(home) == ["embed"] * 22
+    wait_for(lambda: waiting(home) == ["embed"] * 22)
+    assert len(home.leases()) == 8  # of 20 GB, on 2 devices of 80 GB
     home.end(process)
     hold.unlink()
 
@@ -93,6 +98,7 @@ def test_what_can_never_run_fails_at_once_and_says_why(
     assert home.done() == []
 
 
+@pytest.mark.long
 def test_a_refused_step_ends_its_running_siblings_and_their_run(home: Home, instance: dg.DagsterInstance) -> None:
     home.hold()
     assert home.execute("slip_beside_work__multiprocess").wait(60) != 0
@@ -114,6 +120,7 @@ def test_a_run_that_only_waits_ends_at_sigterm_and_leaves_nothing(home: Home, ex
     assert home.begun() == 1
 
 
+@pytest.mark.long
 def test_a_running_sibling_is_not_slowed_by_a_step_that_waits(home: Home) -> None:
     """The multiprocess executor passes on one event of a running step in each of its rounds."""
     home.hold()
@@ -131,6 +138,7 @@ def test_other_pools_stay_dagsters_own(home: Home, instance: dg.DagsterInstance,
     hold = home.hold()
     processes = [home.execute(f"counted__{executor}"), home.execute(f"counted__{executor}")]
     wait_for(lambda: len(instance.event_log_storage.get_concurrency_info("stock").pending_steps) == 2)
+    wait_for(home.begun)
     assert home.begun() == 1
     assert home.leases() == []
     hold.unlink()

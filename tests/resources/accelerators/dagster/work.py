@@ -15,16 +15,17 @@ from dagster._core.executor.step_delegating.step_handler.base import StepHandler
 
 TRACE = "POOL_TEST_TRACE"  # folder of what the steps did
 SECONDS = "seconds"  # run tag: how long each step works
+HOLD = "hold"  # run tag: the name of the file that holds its steps
 
 
 def work(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> None:
-    """Work until the time is over, or for as long as the file `hold` is in the trace's folder."""
+    """Work until the time is over, and for as long as a file, `hold`, is in the trace's folder."""
     folder = Path(os.environ[TRACE])
     name = f"{context.run.run_id}-{context.op_execution_context.get_step_execution_context().step.key}"
     started = time.time()
     (folder / f"{name}.begun").write_text(str(os.getpid()))
     seconds = float(context.run.tags.get(SECONDS, "0.2"))
-    while time.time() - started < seconds or (folder / "hold").exists():
+    while time.time() - started < seconds or (folder / context.run.tags.get(HOLD, "hold")).exists():
         time.sleep(0.05)
     done = {"run": context.run.run_id, "begun": started, "ended": time.time(), "pid": os.getpid()}
     with (folder / "done").open("a") as file:
@@ -32,11 +33,10 @@ def work(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> None:
 
 
 def _asset(name: str, pool: str | None, **settings: object) -> dg.AssetsDefinition:
-    @dg.asset(name=name, pool=pool, **settings)  # pyright: ignore[reportCallIssue, reportArgumentType]  # passed on
     def made(context: dg.AssetExecutionContext) -> None:
         work(context)
 
-    return made
+    return dg.asset(name=name, pool=pool, **settings)(made)  # pyright: ignore  # settings are passed on
 
 
 parts = dg.StaticPartitionsDefinition(["a", "b", "c"])
@@ -78,14 +78,13 @@ class Subprocesses(StepHandler):
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
         arguments = step_handler_context.execute_step_args
-        (key,) = arguments.step_keys_to_execute or ()
+        key = _one_key(step_handler_context)
         _, *command = arguments.get_command_args()  # `dagster` may not be on the path
         self._started[key] = subprocess.Popen([sys.executable, "-m", "dagster", *command])
         yield from ()
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
-        (key,) = step_handler_context.execute_step_args.step_keys_to_execute or ()
-        code = self._started[key].poll()
+        code = self._started[_one_key(step_handler_context)].poll()
         return (
             CheckStepHealthResult.healthy() if not code else CheckStepHealthResult.unhealthy(f"it ended with {code}")
         )
@@ -94,6 +93,11 @@ class Subprocesses(StepHandler):
         for process in self._started.values():
             process.terminate()
         yield from ()
+
+
+def _one_key(context: StepHandlerContext) -> str:
+    keys = context.execute_step_args.step_keys_to_execute or []
+    return keys[0]
 
 
 @dg.executor(name="delegating", requirements=dg.multiple_process_executor_requirements())
