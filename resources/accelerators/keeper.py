@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -95,6 +96,7 @@ class Keeper(threading.Thread):
                 self._look()
             except LedgerError as error:
                 self._say_once(error)
+                self._keep_deadline()
 
     def _look(self) -> None:
         """See what the ledger says of the lease; cheap while nothing has changed."""
@@ -122,21 +124,31 @@ class Keeper(threading.Thread):
             self._deadline = time.monotonic() + notice
             self._begin(Ending("preempted", f"a higher priority needs the devices; this ends within {notice:.0f} s"))
             self._trees.ask()
-        if time.monotonic() >= self._deadline:
-            self._trees.kill()
+        if self._keep_deadline():
             self._ledger.release(self._lease.run_id, self._lease.step_key)
             self.leave()
+
+    def _keep_deadline(self) -> bool:
+        """Whether the notice is over; nothing works any more then."""
+        over = self._deadline is not None and time.monotonic() >= self._deadline
+        if over:
+            self._trees.kill()
+        return over
 
     def _begin(self, ending: Ending) -> None:
         if not self._left.is_set() and self.ending is None:
             self.ending = ending
             self._trees.close()
-            self._tell(ending.message)
+            self._say(ending.message)
 
     def _say_once(self, error: LedgerError) -> None:
         if not self._silent:
-            self._tell(f"the ledger does not answer; the lease is kept meanwhile: {error}")
+            self._say(f"the ledger does not answer; the lease is kept meanwhile: {error}")
         self._silent = True
+
+    def _say(self, message: str) -> None:
+        with suppress(Exception):  # a log that cannot be written is no reason to keep a device
+            self._tell(message)
 
     def _leave_orphaned(self) -> None:
         """Nobody is left who would hear of the result: free the devices, and end this process."""
