@@ -128,7 +128,7 @@ def explained(moment: Moment, request: Request) -> Explanation:
         granted = [share.device for one in decision.grants if one.waiting_id == waiting.id for share in one.shares]
         if granted:
             return Explanation(request, devices, granted)
-        reason = why(state, waiting.id, moment.now, moment.policy)
+        reason = why(state, waiting.id, moment.now, moment.policy, decision=decision)
         kept = decision.reservations.get(waiting.id, ())
         return Explanation(request, devices, why=reason.sentence.rstrip("."), kept=kept)
     finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resources.accelerators.deciding.decision import Decision
     from resources.accelerators.deciding.state import State
     from resources.accelerators.leases import Lease
     from resources.accelerators.ledger.ledger import Ledger
@@ -37,12 +38,12 @@ def snapshot(moment: Moment) -> dict[str, list[dict[str, Any]]]:
     from resources.accelerators.deciding.decide import decide
 
     state = moment.state
-    order = decide(state, moment.now, moment.policy).order
+    decision = decide(state, moment.now, moment.policy)
     leases = sorted(state.leases.values(), key=lambda lease: (lease.granted, lease.id))
     return {
         "devices": _devices(state),
         "leases": [_lease(lease, moment.now) for lease in leases],
-        "waiting": [_waiting(state.waiting[waiting_id], moment) for waiting_id in order],
+        "waiting": [_waiting(state.waiting[waiting_id], moment, decision) for waiting_id in decision.order],
     }
 
 
@@ -104,10 +105,10 @@ def _process(process: Process) -> dict[str, Any]:
     return {"host": process.host, "pid": process.pid, "alive": alive(process)}
 
 
-def _waiting(waiting: Waiting, moment: Moment) -> dict[str, Any]:
+def _waiting(waiting: Waiting, moment: Moment, decision: Decision) -> dict[str, Any]:
     from resources.accelerators.deciding.explain import why
 
-    request, reason = waiting.request, why(moment.state, waiting.id, moment.now, moment.policy)
+    request, reason = waiting.request, why(moment.state, waiting.id, moment.now, moment.policy, decision=decision)
     return {
         "position": reason.position,
         "pool": request.pool,
