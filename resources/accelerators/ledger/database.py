@@ -111,10 +111,14 @@ class Database:
                 raise
             self._cursor().execute("COMMIT")
 
-    def changes(self) -> int:
-        """How often the ledger has changed; cheap."""
+    def peek(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The first row of a query outside of a transaction; cheap."""
         with self.plainly():
-            return self._again_if_gone(lambda: self.rows("SELECT changes FROM counter"))[0][0]
+            return tuple(self._again_if_gone(lambda: self.rows(sql, values))[0])
+
+    def changes(self) -> int:
+        """How often the ledger has changed."""
+        return self.peek("SELECT changes FROM counter")[0]
 
     def clock(self) -> float:
         """Seconds since the epoch; the server's, where there is one: hosts may disagree."""

@@ -109,10 +109,15 @@ def waiting_row(waiting: Waiting) -> tuple[Any, ...]:
         waiting.submitted,
         waiting.stage,
         waiting.asset,
-        waiting.claimant and _encode([_process_list(waiting.claimant)]),
+        waiting.claimant and process_text(waiting.claimant),
         waiting.offered,
         reserved_text(waiting),
     )
+
+
+def process_text(process: Process) -> str:
+    """The column `claimant`."""
+    return _encode([_process_list(process)])
 
 
 def reserved_text(waiting: Waiting) -> str:
