@@ -98,7 +98,7 @@ def database(name: str, claimants: int) -> Iterator[str]:
             sys.exit("PostgreSQL's server is not installed (Debian: apt-get install postgresql)")
         Path(folder).chmod(0o755)
         server = Server(programs, Path(folder))
-        server.start(max_connections=claimants + 20)
+        server.start(max_connections=2 * claimants + 20)
         try:
             yield server.new_database()
         finally:

@@ -27,6 +27,8 @@ from resources.accelerators.ledger.schema import SCHEMA_VERSION, counter, metada
 from resources.databases import cause, is_sqlite, make_engine, read_url
 
 LOCK_KEY = 0x6C6C6D2D6C656467  # of the advisory lock under which every transaction on PostgreSQL runs: "llm-ledg"
+HEARS_OF_DEATH = 140_000  # PostgreSQL 14 notices that a client is gone while its session waits
+FULL = ("too many clients", "remaining connection slots")  # what a server says that has no connection left
 RETRY_SECONDS = (0.0005, 0.004)  # between two tries for SQLite's write lock: its own waits grow to 0.1 s
 T = TypeVar("T")
 _inherited: list[object] = []  # connections of a parent process: closing one here would disturb it there
@@ -176,16 +178,29 @@ class Database:
         return self._connection.cursor()
 
     def _connect(self) -> Any:
-        pooled = self._engine.raw_connection()
+        pooled = self._pooled()
         connection: Any = pooled.driver_connection
         pooled.detach()
         if not self.sqlite:
             connection.autocommit = True  # transactions are begun in plain SQL
             milliseconds = int(databases.BUSY_SECONDS * 1000)
             # A process that is paused within a transaction must not hold up everybody for ever.
-            limits = ("lock_timeout", "idle_in_transaction_session_timeout")
-            connection.cursor().execute("; ".join(f"SET {limit} = {milliseconds}" for limit in limits))
+            limits = {"lock_timeout": milliseconds, "idle_in_transaction_session_timeout": milliseconds}
+            if connection.server_version >= HEARS_OF_DEATH:
+                limits["client_connection_check_interval"] = 1000  # else a dead process's session queues for the lock
+            connection.cursor().execute("; ".join(f"SET {limit} = {value}" for limit, value in limits.items()))
         return connection
+
+    def _pooled(self) -> Any:
+        """A new connection; a server that has none left is asked again for a while."""
+        deadline = time.monotonic() + databases.BUSY_SECONDS
+        while True:
+            try:
+                return self._engine.raw_connection()
+            except self._errors as error:
+                if not any(sign in str(error) for sign in FULL) or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0.1, 0.5))  # noqa: S311  (not for secrets)
 
     def _drop(self) -> None:
         connection, self._connection, self._durable = self._connection, None, False
@@ -205,6 +220,7 @@ class Database:
         try:
             self._engine = make_engine(self._url, synchronous="NORMAL")
             self._know_errors()
+            self._pooled().close()  # back into the pool, for the next line
             with self._engine.connect().execution_options(read_only=True) as connection:
                 made = self._made(connection)
             if not made:
