@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT
 
-NAMES = ("load", "no_change", "one_changed", "ingest", "embed", "retrieval", "parsing", "memory")
+NAMES = ("load", "no_change", "one_changed", "ingest", "embed", "retrieval", "parsing", "memory", "waiting")
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
 RESULTS = ROOT / "benchmarks" / "results.json"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
 from resources.profile import ROOT
+
+OUR_STORAGES = "resources.accelerators.dagster_pools"
 
 
 def foreign_instance(home: str | None, folder: Path) -> str | None:
@@ -27,7 +30,26 @@ def foreign_instance(home: str | None, folder: Path) -> str | None:
     return None
 
 
+def stock_pools(home: str | None, folder: Path) -> str | None:
+    """Why the pools of accelerators.yml are not kept by this instance, and the way out; None where they are.
+
+    Args:
+        home, folder: as for `foreign_instance`.
+    """
+    file = Path(home or folder) / "dagster.yaml"
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if len(re.findall(rf"^\s+module:\s*{re.escape(OUR_STORAGES)}", text, re.MULTILINE)) >= 2:  # of runs, of events
+        return None
+    return (
+        f"{file} does not name the storages of {OUR_STORAGES}: Dagster does not know the pools of accelerators.yml, "
+        f"and a step waits for its devices itself, in a process of its own. Copy run_storage and event_log_storage from "
+        f"{ROOT / 'dagster.yaml'}"
+    )
+
+
 def warn_if_foreign() -> None:
     """Print it, once a process, on standard error."""
-    if told := foreign_instance(os.environ.get("DAGSTER_HOME"), Path.cwd()):
-        print(f"llm-assets: {told}", file=sys.stderr)
+    home, folder = os.environ.get("DAGSTER_HOME"), Path.cwd()
+    for told in (foreign_instance(home, folder), stock_pools(home, folder)):
+        if told:
+            print(f"llm-assets: {told}", file=sys.stderr)
