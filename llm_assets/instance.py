@@ -42,8 +42,8 @@ def stock_pools(home: str | None, folder: Path) -> str | None:
         return None
     return (
         f"{file} does not name the storages of {OUR_STORAGES}: Dagster does not know the pools of accelerators.yml, "
-        f"and a step waits for its devices itself, in a process of its own. Copy run_storage and event_log_storage from "
-        f"{ROOT / 'dagster.yaml'}"
+        "and a step waits for its devices itself, in a process of its own. "
+        f"Copy run_storage and event_log_storage from {ROOT / 'dagster.yaml'}"
     )
 
 

@@ -6,7 +6,7 @@ from resources.accelerators.configuration import Accelerators
 from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.ledger.liveness import this_boot, this_host
 
-_done: set[tuple[int, int]] = set()
+_done: tuple[Ledger, Accelerators] | None = None
 
 
 def ensure_registered(ledger: Ledger, accelerators: Accelerators) -> None:
@@ -15,15 +15,15 @@ def ensure_registered(ledger: Ledger, accelerators: Accelerators) -> None:
     Afterwards `accelerators register` does it, when devices were added or taken out. Declared devices that the ledger
     lacks are registered whenever accelerators.yml has changed.
     """
-    key = (id(ledger), id(accelerators))
-    if key in _done:
+    global _done
+    if _done and _done[0] is ledger and _done[1] is accelerators:
         return
     host = ledger.registered(this_host())
     if host is None or host.boot_id != this_boot() or not _declared(accelerators) <= ledger.view().devices.keys():
         from resources.accelerators.inventory import register_this_host
 
         register_this_host(ledger, accelerators)
-    _done.add(key)
+    _done = (ledger, accelerators)
 
 
 def _declared(accelerators: Accelerators) -> set[str]:
