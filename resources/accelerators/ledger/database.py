@@ -155,12 +155,14 @@ class Database:
 
     def _begin_alone(self) -> None:
         """Wait for SQLite's write lock. An error on the way out closes the connection, and with it its settings."""
-        deadline = time.monotonic() + databases.BUSY_SECONDS
+        started = time.monotonic()
         self._cursor().execute("PRAGMA busy_timeout = 0")
         while not self._began():
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - started
+            if waited > databases.BUSY_SECONDS:
                 raise self._plain(TimeoutError("database is locked"))
-            time.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311  (not for secrets)
+            # Who has waited long tries more often, so that nobody is passed for ever.
+            time.sleep(random.uniform(*RETRY_SECONDS) / (1 + waited))  # noqa: S311  (not for secrets)
         self._cursor().execute(f"PRAGMA busy_timeout = {int(databases.BUSY_SECONDS * 1000)}")
 
     def _began(self) -> bool:
@@ -220,7 +222,8 @@ class Database:
         try:
             self._engine = make_engine(self._url, synchronous="NORMAL")
             self._know_errors()
-            self._pooled().close()  # back into the pool, for the next line
+            with self.plainly():
+                self._pooled().close()  # back into the pool, for the next line
             with self._engine.connect().execution_options(read_only=True) as connection:
                 made = self._made(connection)
             if not made:
