@@ -11,7 +11,19 @@ from pathlib import Path
 
 from benchmarks.common import ROOT
 
-NAMES = ("load", "no_change", "one_changed", "ingest", "embed", "retrieval", "parsing", "memory", "waiting")
+WEAVIATE = ("weaviate_speed", "index_100k", "weaviate_kill")
+NAMES = (
+    "load",
+    "no_change",
+    "one_changed",
+    "ingest",
+    "embed",
+    "retrieval",
+    "parsing",
+    "memory",
+    "waiting",
+    *WEAVIATE,
+)
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
 RESULTS = ROOT / "benchmarks" / "results.json"
