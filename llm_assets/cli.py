@@ -59,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     forget.add_argument("--corpus", action="append", help="tenant/name; needed where several have this URI")
     forget.add_argument("--json", action="store_true")
 
+    backups = _command(commands, "backups", _backups, "Backups of a corpus's collections on the Weaviate server.")
+    backups.add_argument("corpus", help="tenant/name, or the name alone")
+
+    restore = _command(commands, "restore", _restore, "Bring a collection back from its backup, serve it, pin it.")
+    restore.add_argument("corpus", help="tenant/name, or the name alone")
+    restore.add_argument("backup", help="as `backups` shows it")
+
     _command(commands, "summary", _summary, "What the demo made, and answers to its sample questions.")
     return parser
 
@@ -142,6 +149,28 @@ def _forget(options: Any) -> None:
     for entry in found:
         print(f"{entry.uri} has left {entry.corpus} ({entry.passages} passages) and stays out of it")
         print(f"  models trained on it: {', '.join(entry.models) or 'none'}")
+
+
+def _backups(options: Any) -> None:
+    from llm_assets.corpora.restoring import list_backups
+    from llm_assets.searching import resolve
+
+    platform = Platform.open()
+    for backup_id, outcome in list_backups(platform, *resolve(platform, options.corpus)):
+        print(f"{backup_id}  {outcome}")
+
+
+def _restore(options: Any) -> None:
+    from llm_assets.configs import corpora
+    from llm_assets.corpora.restoring import restore
+    from llm_assets.searching import resolve
+
+    platform = Platform.open()
+    tenant, name = resolve(platform, options.corpus)
+    spec = next((spec for spec in corpora(tenant) if spec.id == f"{tenant}/{name}"), None)
+    served = restore(platform, tenant, name, spec, options.backup, log=print)
+    print(f"index {tenant}/{name}: {served.rows} passages of {served.snapshot.collection} are served again")
+    print(f"Builds go on, but do not replace it before: llm-assets resume index {tenant}/{name}")
 
 
 def _summary(_options: Any) -> None:

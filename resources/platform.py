@@ -45,13 +45,13 @@ class Platform:
     def index(self, tenant: str) -> VectorIndex:
         """The vector index that holds the tenant's collections."""
         if self.profile.index == "weaviate":
-            return self._weaviate(tenant)
+            return self.weaviate(tenant)
         from resources.vector_index.lancedb import LanceIndex
 
         return LanceIndex(self._tenant(tenant) / "indexes")
 
-    def _weaviate(self, tenant: str) -> WeaviateIndex:
-        """One per tenant and process: it knows the collections that it has opened."""
+    def weaviate(self, tenant: str) -> WeaviateIndex:
+        """The index of a profile with Weaviate: one per tenant and process, since it knows what it has opened."""
         if tenant not in self._weaviates:
             from resources.vector_index.weaviate import WeaviateIndex, connection_of
 

@@ -36,33 +36,53 @@ def rollback(platform: Platform, tenant: str, corpus: str, spec: CorpusSpec | No
     Raises:
         RollbackError: no earlier state is kept.
     """
-    state, index = platform.state, platform.index(tenant)
+    state = platform.state
     with state.lock(f"corpus/{tenant}/{corpus}", on_wait=lambda name: log(f"waiting for another run ({name})")):
         kept = serving.history(state, tenant, corpus)
         if len(kept) < 2:
             raise RollbackError(f"corpus {tenant}/{corpus}: no earlier state of the index is kept (index.keep)")
         current, earlier = kept[0], kept[1]
-        live = live_documents(platform, tenant, corpus, spec, log)
-        snapshot = index.restore(earlier.snapshot)
-        gone = [key for key, doc_id in index.documents(snapshot).items() if doc_id not in live]
-        if gone:
-            snapshot = index.apply(snapshot.collection, snapshot, [], gone)
-            log(f"{len(gone)} passages of deleted documents left out")
-        rows = index.count(snapshot)
-        serving.serve(
-            state,
-            tenant,
-            corpus,
-            snapshot,
-            content=digest(earlier.content, "rollback", *sorted(gone)),
-            rows=rows,
-            settings=earlier.settings,
-            origin="rollback",
-            retire=[current.seq, earlier.seq],
-            pinned=True,
-        )
-        index.publish(corpus, snapshot)
-        return serving.history(state, tenant, corpus)[0]
+        return serve_again(platform, tenant, corpus, spec, earlier, retire=[current.seq, earlier.seq], log=log)
+
+
+def serve_again(
+    platform: Platform,
+    tenant: str,
+    corpus: str,
+    spec: CorpusSpec | None,
+    earlier: Served,
+    *,
+    retire: list[int],
+    log: Log,
+) -> Served:
+    """Serve a state that was served before, less the documents that are gone since, and pin it.
+
+    Args:
+        platform, tenant, corpus, spec, log: see `rollback`.
+        earlier: the state; the caller holds the corpus's lock.
+        retire: entries of the history that no rollback may reach any more.
+    """
+    state, index = platform.state, platform.index(tenant)
+    live = live_documents(platform, tenant, corpus, spec, log)
+    snapshot = index.restore(earlier.snapshot)
+    gone = [key for key, doc_id in index.documents(snapshot).items() if doc_id not in live]
+    if gone:
+        snapshot = index.apply(snapshot.collection, snapshot, [], gone)
+        log(f"{len(gone)} passages of deleted documents left out")
+    serving.serve(
+        state,
+        tenant,
+        corpus,
+        snapshot,
+        content=digest(earlier.content, "rollback", *sorted(gone)),
+        rows=index.count(snapshot),
+        settings=earlier.settings,
+        origin="rollback",
+        retire=retire,
+        pinned=True,
+    )
+    index.publish(corpus, snapshot)
+    return serving.history(state, tenant, corpus)[0]
 
 
 def live_documents(platform: Platform, tenant: str, corpus: str, spec: CorpusSpec | None, log: Log) -> set[str]:

@@ -59,6 +59,14 @@ def history(state: State, tenant: str, corpus: str) -> list[Served]:
     return [_served(row) for row in state.rows(query.order_by(table.c.seq.desc()))]
 
 
+def last_of(state: State, tenant: str, corpus: str, collection: str) -> Served | None:
+    """How a collection was last served, retired states included; None if it never was."""
+    table = schema.served
+    own = (table.c.tenant == tenant, table.c.corpus == corpus, table.c.collection == collection)
+    row = state.first(sa.select(table).where(*own).order_by(table.c.seq.desc()))
+    return _served(row) if row else None
+
+
 def serve(
     state: State,
     tenant: str,

@@ -25,11 +25,12 @@ from resources.vector_index.fusion import depth, fuse
 from resources.vector_index.hits import Rows, hits, scores
 from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Verification
 from resources.vector_index.rows import fitted
-from resources.vector_index.weaviate_backup import back_up
+from resources.vector_index.weaviate_backup import back_up, backups, restore_backup
 from resources.vector_index.weaviate_catalogue import Catalogue
 from resources.vector_index.weaviate_connection import Server, WeaviateConnection, open_server
 from resources.vector_index.weaviate_handle import Handle, numbered
 from resources.vector_index.weaviate_health import health
+from resources.vector_index.weaviate_schema import alias_name
 from resources.vector_index.weaviate_settings import ServerSettings
 from resources.vector_index.weaviate_states import States, View, write_states
 
@@ -218,6 +219,27 @@ class WeaviateIndex:
     def health(self, collection: str) -> Mapping[str, str | int | float]:
         """Version, nodes, shards, objects and what waits to be indexed."""
         return health(self._found(collection))
+
+    def backups(self, corpus: str) -> list[tuple[str, str]]:
+        """Ids and outcomes of the backups of a corpus's collections, in the order of their names and times."""
+        return backups(self.server, f"{alias_name(self.catalogue.names.owner, corpus)}__".lower())
+
+    def bring_back(self, backup_id: str) -> Snapshot:
+        """Restore a collection from its backup. Returns its newest state.
+
+        Raises:
+            VectorIndexError: no such backup of this tenant's, the collection is there, or tenants share it.
+        """
+        if self.server.settings.multi_tenancy:
+            raise VectorIndexError(f"the backup '{backup_id}' holds other tenants' rows too: ask the server's owner")
+        if not backup_id.startswith(self.catalogue.names.prefix.lower()):
+            raise VectorIndexError(
+                f"the backup '{backup_id}' is not of this tenant's; `llm-assets backups` lists them"
+            )
+        restore_backup(self.server, backup_id)
+        name = backup_id.rpartition("-")[0]
+        handle = next(each for each in self.catalogue.handles() if each.class_name.lower() == name)
+        return Snapshot(handle.name, handle.states().latest)
 
     def close(self) -> None:
         """End the process's connection."""
