@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from llm_assets.models import evaluation, promotion
 from llm_assets.models.assets import fine_tune_definitions
 from llm_assets.models.settings import FineTuneSpec
-from resources.dagster_platform import PlatformResource
+from resources.accelerators.configuration import LEDGER_VARIABLE
+from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
+from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.platform import Platform
 from resources.profile import Profile
 from tests.models.real_model import tiny_fine_tune
@@ -27,12 +30,20 @@ class PlatformAt(PlatformResource):
         return Platform(Profile(state_dir=Path(self.state_dir)))
 
 
+@pytest.fixture(autouse=True)
+def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LEDGER_VARIABLE, f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
 def materialise(
     spec: FineTuneSpec, platform: Platform, instance: dg.DagsterInstance, **options: bool
 ) -> dg.ExecuteInProcessResult:
     defs = fine_tune_definitions(spec)
     assets = [*(defs.assets or ()), *(defs.asset_checks or ())]
-    resources = {"platform": PlatformAt(state_dir=str(platform.profile.state_dir))}
+    resources = {
+        PLATFORM_KEY: PlatformAt(state_dir=str(platform.profile.state_dir)),
+        ACCELERATOR_KEY: AcceleratorResource(),
+    }
     return dg.materialize(assets, resources=resources, instance=instance, **options)  # pyright: ignore[reportArgumentType]
 
 
