@@ -14,6 +14,7 @@ import pytest
 
 from resources.platform import Platform
 from resources.profile import Profile
+from tests.weaviate_fixtures import pytest_terminal_summary  # noqa: F401  (a hook: pytest looks for it here)
 
 if TYPE_CHECKING:
     from llm_assets.corpora.settings import CorpusSpec

@@ -29,3 +29,10 @@ def weaviate_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     program = request.getfixturevalue("weaviate_program")
     with WeaviateServer(program, tmp_path_factory.mktemp("weaviate")) as server:
         yield server.address
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for all that is skipped without a server, instead of one for each test."""
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple) and "no Weaviate server" in report.longrepr[2]:
+            report.longrepr = (__file__, None, report.longrepr[2])
