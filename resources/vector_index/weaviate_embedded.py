@@ -3,7 +3,7 @@
 The first process starts a keeper, which runs the server. Each user holds a shared lock on a file of the folder for
 as long as it lives, killed or not; the keeper ends the server once it has had the lock for itself for a while.
 
-    python -m resources.vector_index.weaviate_embedded FOLDER    what a keeper is started with
+    python -m resources.vector_index.weaviate_embedded FOLDER SECONDS    what a keeper is started with
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from resources.vector_index.errors import IndexUnavailable
 from resources.weaviate_server import Address, NoServer, ServerFailed, WeaviateServer, provide_program
 
 ROOT = Path(__file__).resolve().parents[2]
-IDLE_SECONDS = 300  # without a user before the server ends: the next one would wait until it has ended and come back
+IDLE_SECONDS = 300.0  # ending and coming back takes seconds that the next command would wait
 START_SECONDS = 120
 _POLL = 0.1
 _using: dict[Path, IO[bytes]] = {}
 
 
-def embedded_server(folder: Path) -> Address:
-    """The address of the folder's server, which runs from now on while this process does.
+def embedded_server(folder: Path, idle_seconds: float = IDLE_SECONDS) -> Address:
+    """The address of the folder's server, which runs while this process does, and `idle_seconds` longer.
 
     Raises:
         IndexUnavailable: there is no program to run, or it does not start.
@@ -40,7 +40,7 @@ def embedded_server(folder: Path) -> Address:
     folder.mkdir(parents=True, exist_ok=True)
     _use(folder)
     with file_lock(folder, "start", None, START_SECONDS):
-        return _running(folder) or _started(folder)
+        return _running(folder) or _started(folder, idle_seconds)
 
 
 def _use(folder: Path) -> None:
@@ -60,14 +60,14 @@ def _running(folder: Path) -> Address | None:
     return address if address.ready else None
 
 
-def _started(folder: Path) -> Address:
+def _started(folder: Path, idle_seconds: float) -> Address:
     try:
         provide_program(lambda line: print(line, file=sys.stderr, flush=True))
     except NoServer as error:
         raise IndexUnavailable(str(error)) from None
     (folder / "address.json").unlink(missing_ok=True)
     log = folder / "keeper.log"
-    command = [sys.executable, "-m", "resources.vector_index.weaviate_embedded", str(folder)]
+    command = [sys.executable, "-m", "resources.vector_index.weaviate_embedded", str(folder), str(idle_seconds)]
     with log.open("wb") as output:
         keeper = subprocess.Popen(  # noqa: S603 - this module itself
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -81,8 +81,8 @@ def _started(folder: Path) -> Address:
     return address
 
 
-def keep(folder: Path) -> None:
-    """Run the folder's server until nobody has used it for `IDLE_SECONDS`."""
+def keep(folder: Path, idle_seconds: float) -> None:
+    """Run the folder's server until nobody has used it for so long."""
     with (folder / "in_use").open("ab") as lock, WeaviateServer(provide_program(), folder) as server:
         _tell(folder, server.address)
         idle_since: float | None = None
@@ -91,7 +91,7 @@ def keep(folder: Path) -> None:
                 idle_since = None
             elif idle_since is None:
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > IDLE_SECONDS and _alone(lock, keep=True):
+            elif time.monotonic() - idle_since > idle_seconds and _alone(lock, keep=True):
                 (folder / "address.json").unlink(missing_ok=True)
                 return  # still holding the lock, so that the next user waits until the data is closed
             time.sleep(_POLL * 5)
@@ -119,6 +119,6 @@ def _tell(folder: Path, address: Address) -> None:
 
 if __name__ == "__main__":
     try:
-        keep(Path(sys.argv[1]))
+        keep(Path(sys.argv[1]), float(sys.argv[2]))
     except (NoServer, ServerFailed) as error:
         sys.exit(str(error))
