@@ -101,6 +101,7 @@ class Catalogue:
             lambda rows: rows.config.update(description=owned.description(), vector_config=retuned(spec)),
         )
         handle.owned = owned
+        handle.__dict__.pop("settings", None)
 
     def remove(self, handle: Handle) -> None:
         """Delete a class, or the tenant's part of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from resources.vector_index.errors import SnapshotGone
@@ -13,6 +14,7 @@ from resources.vector_index.weaviate_settings import CollectionSettings
 from resources.vector_index.weaviate_states import States, View, read_states
 
 if TYPE_CHECKING:
+    from weaviate import WeaviateClient
     from weaviate.collections import Collection
 
     from resources.vector_index.weaviate_connection import Server
@@ -42,13 +44,14 @@ class Handle:
     tenant: str | None = None
     _known: tuple[float, States] | None = field(default=None, repr=False)
     _rows: tuple[object, Collection] | None = field(default=None, repr=False)
+    _rows: tuple[object, Collection] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
         """The collection's name in this project."""
         return self.owned.collection
 
-    @property
+    @cached_property
     def settings(self) -> CollectionSettings:
         """What the class was made with."""
         return CollectionSettings.parse(self.owned.spec.shape, self.owned.spec.tuning)
@@ -57,20 +60,17 @@ class Handle:
         """Run a request on the rows; see `Server.call`."""
         return self.server.call(f"{what} '{self.name}'", lambda client: request(self.rows(client)))
 
-    def rows(self, client: object) -> Collection:
-        """The client's view of the rows; kept, because making one takes a tenth of a search's time."""
-        kept = self._rows
-        if kept is None or kept[0] is not client:
-            kept = self._rows = (client, self._opened(client))
-        return kept[1]
+    def rows(self, client: WeaviateClient) -> Collection:
+        """The client's view of the rows; made once, since that takes as long as a tenth of a search."""
+        known = self._rows
+        if known is None or known[0] is not client:
+            self._rows = known = (client, self._made(client))
+        return known[1]
 
-    def _opened(self, client: object) -> Collection:
-        from weaviate import WeaviateClient
+    def _made(self, client: WeaviateClient) -> Collection:
         from weaviate.classes.config import ConsistencyLevel
 
-        assert isinstance(client, WeaviateClient)  # noqa: S101 - narrows the type
-        # What is asked is checked before; the client would check the types of it all once more.
-        rows = client.collections.use(self.class_name, skip_argument_validation=True)
+        rows = client.collections.use(self.class_name)
         rows = rows.with_tenant(self.tenant) if self.tenant else rows
         replicated = self.settings.replicas > 1
         return rows.with_consistency_level(ConsistencyLevel.QUORUM) if replicated else rows

@@ -57,6 +57,7 @@ def test_processes_share_one_server_that_ends_after_the_last_of_them_even_if_kil
     users[1].kill()
     users[1].wait()
     for user in users:
-        user.stdin.close()
-        user.stdout.close()
+        for pipe in (user.stdin, user.stdout):
+            assert pipe
+            pipe.close()
     _until_gone(address)
