@@ -21,7 +21,7 @@ MOST_GB = 1_000_000  # a petabyte: a larger number is a slip
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PoolSettings(_Settings):

@@ -59,7 +59,7 @@ def parse(name: str, field: str, text: str) -> Tag:
     reader, permitted = FIELDS[field]
     try:
         return Tag(name, reader(text.strip()))
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, RecursionError):  # the last from thousands of brackets in JSON
         raise RequestError(f"tag {name}: '{text[:100]}' is not permitted; it takes {permitted}") from None
 
 

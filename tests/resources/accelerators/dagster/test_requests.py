@@ -95,6 +95,7 @@ def test_a_deadline_may_be_a_time() -> None:
         ("deadline", "soon", "seconds after submission"),
         ("share", "maybe", "true or false"),
         ("kind", "npu", "gpu, tpu or cpu"),
+        ("models", "[" * 100_000, "names of the catalogue"),
         ("memory", "", "there is no 'memory'; permitted are compute, cpus"),
     ],
 )
@@ -103,7 +104,7 @@ def test_what_is_not_permitted_is_refused_with_the_tag_the_value_and_what_is(tag
         asked({f"accelerator/{tag}": value})
     message = str(refused.value)
     assert f"accelerator/{tag}" in message
-    assert value in message
+    assert value[:100] in message
     assert told in message
 
 

@@ -115,6 +115,19 @@ def test_people_see_the_whole_queue(instance: dg.DagsterInstance) -> None:
     assert [run.run_id for run in found] == runs[::-1]
 
 
+@pytest.mark.parametrize(
+    ("tag", "value"), [("accelerator/memory_gb", "0.0000000001"), ("accelerator/models", "[" * 100_000)]
+)
+def test_a_request_that_makes_no_sense_holds_up_no_other_run(
+    home: Home, instance: dg.DagsterInstance, tag: str, value: str
+) -> None:
+    """It is shown, to start and fail; the ledger never has it, where it would stop every decision."""
+    nonsense = queue(instance, "adapts__in_process", **{tag: value})
+    other = queue(instance, "adapts__in_process")
+    assert sorted(seen_by_the_daemon(instance, 100)) == sorted([nonsense, other])
+    assert [waiting.run_id for waiting in home.ledger.view().waiting.values()] == [other]
+
+
 def test_while_the_ledger_cannot_be_used_only_our_runs_stay_queued(home: Home, instance: dg.DagsterInstance) -> None:
     (home.folder / "ledger.db").write_text("this is no database" * 100)
     queue(instance, "adapts__in_process")

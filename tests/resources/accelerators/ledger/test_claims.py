@@ -83,6 +83,13 @@ def test_a_priority_above_the_tenants_limit_is_refused_with_the_limit(state_url:
         ledger.claim(asks("a", tenant="guest", priority=3))
 
 
+def test_a_request_for_nothing_is_refused_and_stops_no_other(state_url: str) -> None:
+    ledger = ledger_of(state_url, 1)
+    with pytest.raises(RequestError, match="more than nothing"):
+        ledger.claim(asks("a", memory_gb=0))
+    assert ledger.claim(asks("b")) is not None
+
+
 def test_a_withdrawn_request_waits_no_more(state_url: str) -> None:
     ledger = ledger_of(state_url, 1)
     ledger.claim(asks("a"))
