@@ -145,6 +145,8 @@ class _Walk:
             freed = take_back(self.state, waiting, need, self.now, self.policy)
             self.preemptions, kept = freed.preemptions, freed.devices or kept
         self.reserved.add(need)
+        if need.count == 1 and len(self.reservations) >= self.state.rules.reservations:
+            return
         reservation = reserve(self.room, need, kept, self.now)
         if reservation is not None:
             self.reservations[waiting.id] = reservation

@@ -56,6 +56,8 @@ def still_good(room: Room, need: Need, kept: tuple[str, ...]) -> list[Slot]:
         return []
     if need.count is not None and len(slots) != need.count:
         return []
+    if len({slot.device.kind for slot in slots if slot.device is not None}) != 1:
+        return []  # what a gang never is: it would keep them for ever
     if any(slot.device is not None and _usable(slot) < need.each(len(slots)) for slot in slots):
         return []
     return slots if _together(slots, need) else []

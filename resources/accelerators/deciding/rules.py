@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from resources.accelerators.configuration import Accelerators
 
 OFFERS = 32  # queued requests that hold devices at one time; Dagster starts about one run a second
+RESERVATIONS = 8  # kinds of need of one device that have devices kept for them at one time; gangs always have
 LAPSED_FACTOR = 10  # an offer that lapsed is made anew after this many times its duration
 
 
@@ -26,6 +27,8 @@ class Rules:
         notice_seconds: between the notice and the end of a lease that is taken back.
         minimum_seconds: younger leases are left alone.
         offers: the most queued requests that hold devices at one time.
+        reservations: the most needs of a single device that have one kept for them; the others wait for their turn,
+            which comes as waiting raises priority. Each more makes every decision slower.
     """
 
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -36,6 +39,7 @@ class Rules:
     notice_seconds: float = 60.0
     minimum_seconds: float = 300.0
     offers: int = OFFERS
+    reservations: int = RESERVATIONS
 
     @classmethod
     def of(cls, accelerators: Accelerators) -> Rules:

@@ -96,8 +96,9 @@ def choose(room: Room, slots: list[Slot], need: Need, room_of: Callable[[Slot], 
 def choose_alike(room: Room, slots: list[Slot], need: Need, room_of: Callable[[Slot], int]) -> list[Slot]:
     """As `choose`, with the model of the newest of these devices alone, else with all of its kind."""
     newest = slots[-1].device
-    for alike in ("model", "kind"):
-        same = [slot for slot in slots if getattr(slot.device, alike) == getattr(newest, alike)]
+    of_kind = [slot for slot in slots if slot.device is not None and newest and slot.device.kind == newest.kind]
+    of_model = [slot for slot in of_kind if slot.device is not None and newest and slot.device.model == newest.model]
+    for same in (of_model, of_kind):
         if chosen := choose(room, same, need, room_of):
             return chosen
     return []
