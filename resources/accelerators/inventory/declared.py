@@ -17,7 +17,7 @@ def declared_devices(accelerators: Accelerators) -> list[Device]:
     Ids that are not given are `host/kind<index>`, counted over all entries of a host and kind.
 
     Raises:
-        ConfigError: a model that the catalogue lacks and that has no memory_gb.
+        ConfigError: a model that the catalogue lacks and that has no memory_gb, or two devices with one id.
     """
     counted: dict[tuple[str, str], int] = {}
     devices: list[Device] = []
@@ -25,6 +25,11 @@ def declared_devices(accelerators: Accelerators) -> list[Device]:
         start = counted.get((entry.host, entry.kind), 0)
         counted[entry.host, entry.kind] = start + entry.count
         devices += _of(entry, start)
+    if len(by_id := {device.id: device for device in devices}) < len(devices):
+        twice = next(device for device in devices if by_id[device.id] is not device)
+        raise ConfigError(
+            f"accelerators.yml: devices: two have the id '{twice.id}'; ids that are not given are host/kind<index>"
+        )
     return devices
 
 

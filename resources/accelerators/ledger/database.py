@@ -47,12 +47,14 @@ class Database:
         except ValueError as error:
             raise LedgerError(f"{error}. Set `ledger` in accelerators.yml") from None
         self.sqlite = is_sqlite(self._url)
+        self._path = Path(self._url.database or "")
         self._connection: Any = None
         self._durable = False
         self._pid, self._lock = os.getpid(), threading.RLock()
         self._begin_write = "BEGIN IMMEDIATE" if self.sqlite else f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_KEY})"
         self._begin_read = "BEGIN" if self.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         self._prepare()
+        self._file = self._file_now()
 
     @property
     def lock(self) -> threading.RLock:
@@ -115,6 +117,7 @@ class Database:
 
     def peek(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The first row of a query outside of a transaction; cheap."""
+        self._check_file()
         with self.plainly():
             return tuple(self._again_if_gone(lambda: self.rows(sql, values))[0])
 
@@ -134,7 +137,26 @@ class Database:
             self._drop()
             self._engine.dispose(close=False)
 
+    def _file_now(self) -> tuple[int, int] | None:
+        """What tells SQLite's file from another of the same name; None: there is none, or it is a server's."""
+        if not self.sqlite:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _check_file(self) -> None:
+        """A file that was deleted can still be written, while others make a new one and grant the same devices."""
+        if self._file_now() != self._file:
+            raise LedgerError(
+                f"ledger {self.name}: its file was deleted or replaced while it was in use. Way out: put it back, or "
+                "start this process again once the work of its leases has ended; nothing is granted meanwhile"
+            )
+
     def _begin(self, write: bool, durable: bool) -> None:
+        self._check_file()
         if self.sqlite and write:
             if durable != self._durable:
                 self._cursor().execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")

@@ -44,6 +44,11 @@ def test_ids_that_are_given_are_kept() -> None:
     ]
 
 
+def test_an_id_that_is_given_and_another_entrys_own_is_refused() -> None:
+    with pytest.raises(ConfigError, match="two have the id 'b/gpu0'"):
+        declared({"model": "l4", "host": "a", "ids": ["b/gpu0"]}, {"model": "l4", "host": "b"})
+
+
 def test_an_unknown_model_without_memory_is_refused_with_its_neighbours() -> None:
     with pytest.raises(ConfigError, match=r"no model 'h100-smx-80' \(near: h100-sxm-80"):
         declared({"model": "h100-smx-80", "host": "dgx"})

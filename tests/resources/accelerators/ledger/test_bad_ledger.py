@@ -54,6 +54,20 @@ def test_a_file_that_is_damaged_while_in_use_is_named(tmp_path: Path) -> None:
         ledger.claim(asks("a"))
 
 
+@pytest.mark.parametrize("another", [False, True])
+def test_a_file_that_is_taken_away_while_in_use_grants_nothing_more(tmp_path: Path, another: bool) -> None:
+    """The open file can still be written; whoever opens the new one would grant the same device a second time."""
+    file = tmp_path / "ledger.db"
+    ledger = ledger_of(f"sqlite:///{file}", 1)
+    kept = file.rename(tmp_path / "kept")
+    if another:
+        ledger_of(f"sqlite:///{file}", 1)
+    with pytest.raises(LedgerError, match=r"ledger\.db: its file was deleted or replaced.*put it back"):
+        ledger.claim(asks("a"))
+    kept.rename(file)
+    assert ledger.claim(asks("a"))
+
+
 def test_a_read_only_file_is_named() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "ledger.db"
