@@ -165,7 +165,14 @@ def _decisions(ledger: Ledger, other: Ledger, count: int) -> tuple[list[float], 
         claims.append(_seconds(partial(ledger.claim, request(f"new-{turn}", turn))))
         other.withdraw(f"other-{turn}")
         grants.append(_seconds(partial(_give_back, ledger, *_held(ledger)[0])))
+        _start_offered(other)
     return claims[WARM_UP:], grants[WARM_UP:]
+
+
+def _start_offered(ledger: Ledger) -> None:
+    """As Dagster does: a queued run whose turn it is is started, and asks. Else devices would be kept for ever more."""
+    for waiting in ledger.startable():
+        ledger.claim(replace(waiting, stage="claiming", claimant=this_process()))
 
 
 def _held(ledger: Ledger) -> list[tuple[str, str]]:
