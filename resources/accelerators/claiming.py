@@ -48,7 +48,7 @@ def wait_for_lease(
 def why_it_waits(ledger: Ledger, accelerators: Accelerators, waiting: Waiting) -> str:
     """For people: `pool small: second in the line; …`."""
     try:
-        reason = why(ledger.view(), waiting.id, time.time(), policy_of(accelerators.policy, catalogue()))
+        reason = why(ledger.view(), waiting.id, time.time(), policy_of(accelerators.policy, catalogue))
     except KeyError:  # granted meanwhile
         return f"pool {waiting.request.pool}: it is this step's turn"
     return f"pool {waiting.request.pool}, place {reason.position} in the line: {reason.sentence}"

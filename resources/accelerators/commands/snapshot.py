@@ -30,7 +30,7 @@ def look(ledger: Ledger) -> Moment:
     from resources.accelerators.catalogue import catalogue
     from resources.accelerators.placement.policy import policy_of
 
-    return Moment(ledger.view(), time.time(), policy_of(ledger.accelerators.policy, catalogue()))
+    return Moment(ledger.view(), time.time(), policy_of(ledger.accelerators.policy, catalogue))
 
 
 def snapshot(moment: Moment) -> dict[str, list[dict[str, Any]]]:

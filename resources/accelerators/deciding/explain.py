@@ -147,10 +147,10 @@ def check_possible(state: State, request: Request) -> None:
     check_sense(request)
     if request.launcher not in state.hosts:
         return
-    room = state.empty_room()
-    need = room.need(request)
     if state.possible(request):
         return
+    room = state.empty_room()
+    need = room.need(request)
     excluded: dict[str, str] = {}
     for device in state.devices.values():
         empty = replace(device, foreign=0, state="ok") if device.state != "lost" else device

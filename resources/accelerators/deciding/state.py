@@ -11,7 +11,7 @@ from resources.accelerators.deciding.rules import Rules
 from resources.accelerators.devices import Device, Host
 from resources.accelerators.leases import Lease
 from resources.accelerators.placement.candidates import candidates
-from resources.accelerators.placement.need import MILLIONTHS, Need
+from resources.accelerators.placement.need import MILLIONTHS, Need, mismatch, nonsense
 from resources.accelerators.placement.room import Room
 from resources.accelerators.placement.slots import End, Holding, Part
 from resources.accelerators.requests import Request, Waiting
@@ -134,12 +134,23 @@ class State:
 
     def possible(self, request: Request) -> bool:
         """Whether a request fits if nothing else is there; remembered until the devices change."""
+        if self._has_one_for(request):
+            return True
         room = self.empty_room()
         need = room.need(request)
         found = self._possible.get(need)
         if found is None:
             found = self._possible[need] = bool(candidates(room, need))
         return found
+
+    def _has_one_for(self, request: Request) -> bool:
+        """Whether one device alone will plainly do: the usual case, without a look at the hosts."""
+        if nonsense(request) or request.linked or request.devices not in (None, 1):
+            return False
+        if request.cpus or request.host_memory:
+            return False
+        need = self._room.need(request)
+        return any(device.state != "lost" and mismatch(device, need) is None for device in self._devices.values())
 
     def _lift(self, device_id: str) -> list[Holding]:
         slot = self._room.slots.get(device_id)

@@ -27,7 +27,7 @@ class Store:
     def __init__(self, url: str, accelerators: Accelerators) -> None:
         self.database = Database(url)
         self.mirror = Mirror(Rules.of(accelerators))
-        self.policy = policy_of(accelerators.policy, catalogue())
+        self.policy = policy_of(accelerators.policy, catalogue)
 
     @contextmanager
     def reading(self) -> Iterator[State]:

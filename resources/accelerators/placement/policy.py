@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -70,10 +70,10 @@ def fit(found: Candidate) -> tuple[int, int, tuple[tuple[str, int, str], ...]]:
     return (found.spare, found.left, found.order)
 
 
-def policy_of(settings: PolicySettings, catalogue: Mapping[str, DeviceFigures]) -> Policy:
-    """The policy that accelerators.yml names; `catalogue` is by model name."""
-    from resources.accelerators.placement.topsis import Topsis
-
+def policy_of(settings: PolicySettings, catalogue: Callable[[], Mapping[str, DeviceFigures]]) -> Policy:
+    """The policy that accelerators.yml names; `catalogue` gives figures by model name, if they are needed."""
     if settings.name == "topsis":
-        return Topsis(catalogue, {str(name): weight for name, weight in settings.weights.items()})
+        from resources.accelerators.placement.topsis import Topsis
+
+        return Topsis(catalogue(), {str(name): weight for name, weight in settings.weights.items()})
     return FirstFit() if settings.name == "first_fit" else BestFit()

@@ -379,7 +379,8 @@ def _reach(device: Device) -> str:
 
 
 def _like(device: Device) -> object:
-    return (_reach(device), device.kind, device.model, device.memory, device.shareable, device.tenants)
+    part = device.parent is not None
+    return (_reach(device), device.kind, device.model, part, device.memory, device.shareable, device.tenants)
 
 
 def _remove(entries: list[Any], entry: Any) -> None:

@@ -227,7 +227,12 @@ class Histories(RuleBasedStateMachine):
         return True
 
 
+# The same histories each time: what fails is the change at hand, not chance.
 Histories.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    derandomize=True,
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 TestHistories = Histories.TestCase

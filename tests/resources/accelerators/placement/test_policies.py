@@ -119,8 +119,8 @@ def test_no_weight_at_all_leaves_the_choice_to_the_fit() -> None:
 
 
 def test_the_file_names_the_policy_and_the_catalogue_feeds_it() -> None:
-    assert policy_of(PolicySettings(), catalogue()).name == "best_fit"
-    assert policy_of(PolicySettings(name="first_fit"), catalogue()).name == "first_fit"
-    topsis = policy_of(PolicySettings(name="topsis", weights={"response_time": 1.0}), catalogue())
+    assert policy_of(PolicySettings(), catalogue).name == "best_fit"
+    assert policy_of(PolicySettings(name="first_fit"), catalogue).name == "first_fit"
+    topsis = policy_of(PolicySettings(name="topsis", weights={"response_time": 1.0}), catalogue)
     found = [candidate(index, model) for index, model in enumerate(("t4", "b200"))]
     assert topsis.choose(found, REQUEST, STATE).devices[0].model == "b200"
