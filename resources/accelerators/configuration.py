@@ -100,6 +100,13 @@ class PolicySettings(_Settings):
         default_factory=lambda: {"response_time": 1.0, "energy": 1.0, "cost": 1.0}, description="For topsis."
     )
 
+    @field_validator("weights")
+    @classmethod
+    def _weigh(cls, weights: dict[str, float]) -> dict[str, float]:
+        if min(weights.values(), default=0) < 0 or not any(weights.values()):
+            raise ValueError("weights are not negative, and one of them is above 0")
+        return weights
+
 
 class PreemptionSettings(_Settings):
     """When a higher priority may take devices back from `preemptible` leases."""

@@ -37,6 +37,8 @@ EVERY_SECONDS = 1.0
 STARTING_SECONDS = 30.0  # a worker that has not asked for so long is busy with something else: it keeps no place
 CHUNK = 500  # SQLite permits few thousand variables in a statement
 logger = logging.getLogger("llm_assets.accelerators")
+# Whatever is odd in one run's tags or plan is that run's trouble: the others' queue goes on.
+ODDITIES = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 
 class DagsterQueue:
@@ -133,7 +135,7 @@ class DagsterQueue:
             requests = self._roots(instance, run, submitted, accelerators)
             for waiting in requests:
                 check_limits(waiting.request, Rules.of(accelerators))
-        except AcceleratorError as error:
+        except (AcceleratorError, *ODDITIES) as error:
             return QueuedRun(run.run_id, priority, unlimited, counts, refused=str(error))
         return QueuedRun(run.run_id, priority, unlimited, counts, requests)
 
