@@ -21,7 +21,10 @@ NAMES = (
     "retrieval",
     "parsing",
     "memory",
+    "ledger_safety",
+    "ledger_latency",
     "waiting",
+    "kill",
     *WEAVIATE,
 )
 README = ROOT / "README.md"
