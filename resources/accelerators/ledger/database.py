@@ -29,6 +29,7 @@ from resources.databases import cause, is_sqlite, make_engine, read_url
 LOCK_KEY = 0x6C6C6D2D6C656467  # of the advisory lock under which every transaction on PostgreSQL runs: "llm-ledg"
 HEARS_OF_DEATH = 140_000  # PostgreSQL 14 notices that a client is gone while its session waits
 FULL = ("too many clients", "remaining connection slots")  # what a server says that has no connection left
+CHECKPOINT_PAGES = 8000  # SQLite writes its log back, and waits for the disk, every 32 MB instead of every 4
 RETRY_SECONDS = (0.0005, 0.004)  # between two tries for SQLite's write lock: its own waits grow to 0.1 s
 T = TypeVar("T")
 _inherited: list[object] = []  # connections of a parent process: closing one here would disturb it there
@@ -205,7 +206,9 @@ class Database:
         pooled = self._pooled()
         connection: Any = pooled.driver_connection
         pooled.detach()
-        if not self.sqlite:
+        if self.sqlite:
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        else:
             connection.autocommit = True  # transactions are begun in plain SQL
             milliseconds = int(databases.BUSY_SECONDS * 1000)
             # A process that is paused within a transaction must not hold up everybody for ever.

@@ -42,7 +42,12 @@ def process_of(pid: int) -> Process | None:
 
 def this_process() -> Process:
     """The calling process. Raises OSError where there is no /proc."""
-    process = process_of(os.getpid())
+    return _this_process(os.getpid(), this_host())
+
+
+@lru_cache(maxsize=8)
+def _this_process(pid: int, _host: str) -> Process:
+    process = process_of(pid)
     if process is None:
         raise OSError("/proc/self/stat cannot be read: is /proc mounted?")
     return process
