@@ -76,6 +76,7 @@ from pathlib import Path
 from scripts.demo_pools import running
 from scripts.demo_pools.setups import COUNTING
 from scripts.demo_pools.plan import arrivals
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts its background jobs deaf to it
 home = Path({str(tmp_path / "home")!r})
 wait = running._all_ended
 def interrupted(instance, folder):
