@@ -170,7 +170,7 @@ def _decisions(ledger: Ledger, other: Ledger, count: int) -> tuple[list[float], 
 
 
 def _start_offered(ledger: Ledger) -> None:
-    """As Dagster does: a queued run whose turn it is is started, and asks. Else devices would be kept for ever more."""
+    """As Dagster does: a queued run whose turn it is is started, and asks. Else devices would be kept for ever."""
     for waiting in ledger.startable():
         ledger.claim(replace(waiting, stage="claiming", claimant=this_process()))
 
