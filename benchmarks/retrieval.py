@@ -95,7 +95,7 @@ def _measure(platform: Platform, spec: CorpusSpec, roots: list[Path], *, questio
         vectors = dict(zip(texts, store.queries(texts), strict=True))
         languages = store.embedder.languages
         collection = vector_index.collection_name(
-            spec, open_chunker(platform, spec).fingerprint, store.embedder.fingerprint
+            platform, spec, open_chunker(platform, spec).fingerprint, store.embedder.fingerprint
         )
     index = platform.index(spec.tenant)
     snapshot = index.latest(collection)
