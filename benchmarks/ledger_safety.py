@@ -33,10 +33,9 @@ import sqlalchemy as sa
 from benchmarks.common import report
 from resources.accelerators.configuration import Accelerators
 from resources.accelerators.devices import Device, Host
-from resources.accelerators.leases import Lease
+from resources.accelerators.leases import LEASE_VARIABLE, Lease
 from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.ledger.liveness import this_boot, this_host
-from resources.accelerators.ledger.strays import MARK
 from resources.accelerators.requests import Request, Waiting
 from resources.accelerators.units import GB
 
@@ -281,7 +280,7 @@ def _lock(folder: Path, lease: Lease, device: str) -> int:
 
 def _rank(lease: Lease, locks: list[int]) -> subprocess.Popen[bytes]:
     """A process in a session of its own, which outlives its parent and keeps the locks."""
-    environment = {MARK: lease.id}
+    environment = {LEASE_VARIABLE: lease.id}
     return subprocess.Popen(
         [shutil.which("sleep") or "sleep", "600"], env=environment, pass_fds=locks, start_new_session=True
     )

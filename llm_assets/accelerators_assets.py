@@ -31,14 +31,14 @@ def accelerators_metadata(now: float) -> dict[str, Any]:
     from resources.accelerators.gantt import gantt
     from resources.accelerators.ledger.ledger import open_ledger
     from resources.accelerators.timeline import bars
-    from resources.accelerators.usage_by import Prices, row, usage_by
+    from resources.accelerators.usage_by import BY, Prices, row, usage_by
 
     ledger = open_ledger()
     state, past = ledger.view(), ledger.history(now - SHOWN_SECONDS, now)
     since = _start([one.submitted for one in past], now)
     drawn = gantt(list(state.devices.values()), bars(past, state.waiting.values(), state.devices, now), since, now)
     prices = Prices(state.devices, catalogue(), ledger.accelerators)
-    usage = {by: usage_by(past, by, since, now, prices) for by in ("tenant", "pool", "asset", "device")}
+    usage = {by: usage_by(past, by, since, now, prices) for by in BY}
     waits = [one.lease.waited for one in past]
     return {
         "chart": picture(drawn.png, "devices over time, and who held them"),
@@ -48,7 +48,7 @@ def accelerators_metadata(now: float) -> dict[str, Any]:
         "waiting_now": len(state.waiting),
         "longest_wait_seconds": round(max(waits, default=0.0), 1),
         "device_hours": round(sum(total.device_hours for total in usage["tenant"]), 3),
-        **{f"by_{by}": table(map(row, usage[by]), TOTAL_COLUMNS) for by in ("tenant", "pool", "asset", "device")},
+        **{f"by_{by}": table(map(row, usage[by]), TOTAL_COLUMNS) for by in BY},
     }
 
 

@@ -22,6 +22,7 @@ MARK = "LLM_ASSETS_TREE"  # in the environment of every process of a tree; names
 POLITE = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads of torch that wait for one another sleep: beside other work on the same cores, spinning made a training
 step of two threads five times slower (47 against 222 tokens/s)."""
+MOST_BYTES = 1 << 21  # of an environment: what the kernel permits for it and the arguments, by default
 SUPERVISOR = Path(__file__).with_name("process_supervisor.py")
 
 Stream = int | IO[bytes] | None
@@ -178,9 +179,8 @@ class ProcessTree:
 
 def _end_marked(mark: str) -> None:
     """Kill every process that carries the tree's mark, until none is found."""
-    needle = f"{MARK}={mark}".encode()
-    while marked := [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _carries(folder, needle)]:
-        for pid in marked:
+    while marked := [pid.name for pid in Path("/proc").glob("[0-9]*") if variable_of(pid.name, MARK) == mark]:
+        for pid in map(int, marked):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -188,8 +188,21 @@ def _end_marked(mark: str) -> None:
         time.sleep(0.02)  # the kernel needs a moment to take them down
 
 
-def _carries(process: Path, needle: bytes) -> bool:
+def variable_of(pid: int | str, name: str, proc: Path | str = "/proc") -> str | None:
+    """A variable of the environment that a process was started with.
+
+    Returns:
+        None where it has none of that name, has ended, or is another user's whose environment cannot be read.
+    """
     try:
-        return needle in (process / "environ").read_bytes().split(b"\0")
+        descriptor = os.open(f"{proc}/{pid}/environ", os.O_RDONLY)
     except OSError:
-        return False  # ended meanwhile, or another user's
+        return None
+    try:
+        environment = b"\0" + os.read(descriptor, MOST_BYTES)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    _, found, rest = environment.partition(f"\0{name}=".encode())
+    return rest.partition(b"\0")[0].decode("utf-8", "replace") if found else None

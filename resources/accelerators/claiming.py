@@ -6,12 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from resources.accelerators.catalogue import catalogue
 from resources.accelerators.deciding.explain import why
-from resources.accelerators.placement.policy import policy_of
 
 if TYPE_CHECKING:
-    from resources.accelerators.configuration import Accelerators
     from resources.accelerators.leases import Lease
     from resources.accelerators.ledger.ledger import Ledger
     from resources.accelerators.requests import Waiting
@@ -20,9 +17,7 @@ POLL_SECONDS = 1.0  # a signal is heard within it
 TELL_SECONDS = 30.0
 
 
-def wait_for_lease(
-    ledger: Ledger, accelerators: Accelerators, waiting: Waiting, tell: Callable[[str], None]
-) -> Lease:
+def wait_for_lease(ledger: Ledger, waiting: Waiting, tell: Callable[[str], None]) -> Lease:
     """Ask until it is granted, and say from time to time why it waits. An exception takes the request back.
 
     Raises:
@@ -37,7 +32,7 @@ def wait_for_lease(
             if lease is not None:
                 return lease
             if time.monotonic() >= due:
-                tell(why_it_waits(ledger, accelerators, waiting))
+                tell(why_it_waits(ledger, waiting))
                 due = time.monotonic() + TELL_SECONDS
             ledger.wait_for_change(since, POLL_SECONDS)
     except BaseException:
@@ -45,10 +40,10 @@ def wait_for_lease(
         raise
 
 
-def why_it_waits(ledger: Ledger, accelerators: Accelerators, waiting: Waiting) -> str:
+def why_it_waits(ledger: Ledger, waiting: Waiting) -> str:
     """For people: `pool small: second in the line; …`."""
     try:
-        reason = why(ledger.view(), waiting.id, time.time(), policy_of(accelerators.policy, catalogue))
+        reason = why(ledger.view(), waiting.id, time.time(), ledger.policy)
     except KeyError:  # granted meanwhile
         return f"pool {waiting.request.pool}: it is this step's turn"
     return f"pool {waiting.request.pool}, place {reason.position} in the line: {reason.sentence}"

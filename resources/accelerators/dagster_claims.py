@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,7 +52,6 @@ class Claims:
         self._plans = Plans()
         self._rounds = Rounds()
         self._renewal = Renewal()
-        self._lock = threading.Lock()
         self._waited_at = self._looked_at = float("-inf")
         self._changes = -1
 

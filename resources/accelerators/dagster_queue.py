@@ -6,7 +6,6 @@ queued run (`DagsterQueue.refresh`), and the daemon is shown only the runs that 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -26,7 +25,7 @@ from resources.accelerators.deciding.limits import check_limits
 from resources.accelerators.deciding.rules import Rules
 from resources.accelerators.errors import AcceleratorError, ImpossibleRequest
 from resources.accelerators.ledger.ledger import Ledger
-from resources.accelerators.requests import Waiting
+from resources.accelerators.requests import Stage, Waiting
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 1.0
 STARTING_SECONDS = 30.0  # a worker that has not asked for so long is busy with something else: it keeps no place
 CHUNK = 500  # SQLite permits few thousand variables in a statement
-logger = logging.getLogger("llm_assets.accelerators")
 # Whatever is odd in one run's tags or plan is that run's trouble: the others' queue goes on.
 ODDITIES = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
@@ -54,7 +52,6 @@ class DagsterQueue:
         self._runs: dict[str, QueuedRun] = {}
         self._turns: list[Turn] = []
         self._starting: dict[str, int] = {}
-        self._told: set[str] = set()
 
     def refresh(self, seconds: float = EVERY_SECONDS) -> None:
         """Tell the ledger what is queued, unless this process did so less than `seconds` ago.
@@ -109,7 +106,6 @@ class DagsterQueue:
         read = {run.run_id: run for run in self._read(instance, accelerators, new)}
         known = self._runs | read
         self._runs = {run_id: known[run_id] for run_id in ids if run_id in known}
-        self._told &= self._runs.keys()
 
     def _read(
         self, instance: dg.DagsterInstance, accelerators: Accelerators, ids: Sequence[str]
@@ -133,8 +129,9 @@ class DagsterQueue:
             return QueuedRun(run.run_id, priority, unlimited=True)
         try:
             requests = self._roots(instance, run, submitted, accelerators)
+            rules = Rules.of(accelerators)
             for waiting in requests:
-                check_limits(waiting.request, Rules.of(accelerators))
+                check_limits(waiting.request, rules)
         except (AcceleratorError, *ODDITIES) as error:
             return QueuedRun(run.run_id, priority, unlimited, counts, refused=str(error))
         return QueuedRun(run.run_id, priority, unlimited, counts, requests)
@@ -145,7 +142,7 @@ class DagsterQueue:
         run: dg.DagsterRun,
         submitted: float,
         accelerators: Accelerators,
-        stage: str = "queued",
+        stage: Stage = "queued",
     ) -> tuple[Waiting, ...]:
         steps = self._plans.of(instance, run).steps.values()
         return tuple(
@@ -155,7 +152,7 @@ class DagsterQueue:
                 step.key,
                 step.pool,
                 submitted=submitted,
-                stage="queued" if stage == "queued" else "starting",
+                stage=stage,
                 accelerators=accelerators,
                 plans=self._plans,
             )

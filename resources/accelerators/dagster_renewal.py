@@ -7,8 +7,8 @@ import threading
 
 from resources.accelerators.errors import AcceleratorError, LeaseLost
 from resources.accelerators.ledger.ledger import Ledger
+from resources.accelerators.ledger.reaping import RENEW_SECONDS
 
-EVERY_SECONDS = 15.0
 logger = logging.getLogger("llm_assets.accelerators")
 
 
@@ -35,7 +35,7 @@ class Renewal:
 
     def _run(self) -> None:
         pause = threading.Event()
-        while not pause.wait(EVERY_SECONDS):
+        while not pause.wait(RENEW_SECONDS):
             with self._lock:
                 leases = list(self._leases.items())
             for step, (ledger, lease_id) in leases:

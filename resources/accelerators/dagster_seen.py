@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from resources.accelerators.dagster_configuration import current
 from resources.accelerators.dagster_instance import InstanceReference
-from resources.accelerators.dagster_queue import queue_of
+from resources.accelerators.dagster_queue import CHUNK, queue_of
 from resources.accelerators.dagster_requests import PRIORITY_TAG
 from resources.accelerators.dagster_turns import Turn
 from resources.accelerators.errors import AcceleratorError
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     GetRuns = Callable[..., Sequence[dg.DagsterRun]]
 
-CHUNK = 500
 logger = logging.getLogger("llm_assets.accelerators")
 
 

@@ -15,6 +15,7 @@ MARKS = frozenset({"pool"})
 """Tags that assets carry for Dagster's own limits; they ask for nothing."""
 OF_THE_RUN = frozenset({"tenant", "priority", "deadline", "preemptible"})
 """They mean every step of a run alike, so their short form is never ambiguous."""
+YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 MOST_SECONDS = 10 * 365 * 86400
 
 
@@ -112,13 +113,9 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _yes_or_no(text: str) -> bool:
-    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[_known(text.lower())]
-
-
-def _known(text: str) -> str:
-    if text not in ("true", "1", "yes", "false", "0", "no"):
+    if text.lower() not in YES_OR_NO:
         raise ValueError
-    return text
+    return YES_OR_NO[text.lower()]
 
 
 def _one_of(*permitted: str) -> Callable[[str], str]:

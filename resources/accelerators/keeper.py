@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from resources.accelerators.errors import LeaseLost, LedgerError
 from resources.accelerators.ledger.liveness import alive
+from resources.accelerators.ledger.reaping import RENEW_SECONDS
 from resources.accelerators.trees import Trees
 from resources.process_supervisor import ORPHAN_GRACE_SECONDS
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from resources.accelerators.requests import Process
 
 TICK_SECONDS = 1.0
-RENEW_SECONDS = 15.0
 ORPHANED = 70  # exit code of a step whose run's worker has died
 
 Tell = Callable[[str], None]

@@ -9,6 +9,8 @@ from resources.accelerators.requests import Process, Request
 
 LeaseState = Literal["held", "ending"]
 
+LEASE_VARIABLE = "LLM_ASSETS_LEASE"  # in the environment of every process that works under a lease: its id
+
 
 @dataclass(frozen=True, slots=True)
 class Share:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from resources.accelerators.devices import Device
 from resources.accelerators.leases import Lease
@@ -60,8 +60,6 @@ def watch(
     pids: Pids,
     devices: Mapping[str, Device],
     *,
-    enforce: Literal["warn", "kill"] = "warn",
-    end: Callable[[], object] | None = None,
     on_exceeded: Callable[[Usage], None] | None = None,
     interval: float = INTERVAL,
 ) -> Iterator[Usage]:
@@ -71,9 +69,7 @@ def watch(
         lease: what was granted.
         pids: the processes of its tree now, such as `lambda: tree_pids(tree.pid)`.
         devices: device id to device, at least those of the lease.
-        enforce: `warn` logs the first over-use; `kill` also calls `end`.
-        end: ends the tree.
-        on_exceeded: called once, in the thread, when more than the grant is first in use.
+        on_exceeded: called once, in the thread, when more than the grant is first in use; it may end the tree.
         interval: seconds between two looks.
     """
     meter = meter_of(lease, devices)
@@ -84,8 +80,6 @@ def watch(
         log.warning("lease %s (%s) %s", lease.id, lease.asset or lease.step_key, usage.message)
         if on_exceeded is not None:
             on_exceeded(usage)
-        if enforce == "kill" and end is not None:
-            end()
 
     def run() -> None:
         reported = False

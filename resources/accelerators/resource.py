@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from resources.accelerators.configuration import load_accelerators
-
 if TYPE_CHECKING:
     from resources.accelerators.held import HeldLease
     from resources.accelerators.leases import Lease
+    from resources.accelerators.ledger.ledger import Ledger
     from resources.accelerators.requests import Process
 
 ACCELERATOR_KEY = "accelerator"
@@ -43,31 +42,31 @@ class AcceleratorResource(dg.ConfigurableResource):
         from resources.accelerators.held import TakenBack, hold
         from resources.accelerators.ledger.ledger import open_ledger
 
-        accelerators, ledger = load_accelerators(), open_ledger()
+        ledger = open_ledger()
         run_id, step_key = context.run.run_id, _step_key(context)
         lease = ledger.lease_of(run_id, step_key)
         claimed = lease is not None and lease.state == "held"
         if lease is None or not claimed:
-            lease = self._wait(context, step_key, pool)
+            lease = self._wait(context, step_key, pool, ledger)
         owners = _owners(context, lease)
         try:
             with hold(
-                ledger, accelerators, lease, owners=owners, release=not claimed, tell=context.log.warning
+                ledger, ledger.accelerators, lease, owners=owners, release=not claimed, tell=context.log.warning
             ) as held:
                 yield held
         except TakenBack as taken:
             context.log.warning(f"{pool}: {taken}; waiting for devices again")
             raise dg.RetryRequested(max_retries=TAKEN_BACK_AT_MOST, seconds_to_wait=0) from taken
 
-    def _wait(self, context: dg.AssetExecutionContext | dg.OpExecutionContext, step_key: str, pool: str) -> "Lease":
+    def _wait(
+        self, context: dg.AssetExecutionContext | dg.OpExecutionContext, step_key: str, pool: str, ledger: "Ledger"
+    ) -> "Lease":
         from resources.accelerators.claiming import wait_for_lease
         from resources.accelerators.dagster_registration import ensure_registered
         from resources.accelerators.dagster_requests import waiting_of
-        from resources.accelerators.ledger.ledger import open_ledger
         from resources.accelerators.ledger.liveness import this_process
 
-        accelerators, ledger = load_accelerators(), open_ledger()
-        ensure_registered(ledger, accelerators)
+        ensure_registered(ledger, ledger.accelerators)
         waiting = waiting_of(
             context.instance,
             context.run,
@@ -75,9 +74,9 @@ class AcceleratorResource(dg.ConfigurableResource):
             pool,
             submitted=time.time(),
             claimant=this_process(),
-            accelerators=accelerators,
+            accelerators=ledger.accelerators,
         )
-        return wait_for_lease(ledger, accelerators, waiting, context.log.info)
+        return wait_for_lease(ledger, waiting, context.log.info)
 
 
 def _step_key(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> str:

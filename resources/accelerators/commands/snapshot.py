@@ -27,10 +27,7 @@ def look(ledger: Ledger) -> Moment:
     """The present moment."""
     import time
 
-    from resources.accelerators.catalogue import catalogue
-    from resources.accelerators.placement.policy import policy_of
-
-    return Moment(ledger.view(), time.time(), policy_of(ledger.accelerators.policy, catalogue))
+    return Moment(ledger.view(), time.time(), ledger.policy)
 
 
 def snapshot(moment: Moment) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from resources.accelerators.deciding.state import State
 from resources.accelerators.leases import Lease
 from resources.accelerators.placement.candidates import candidates
 from resources.accelerators.placement.gangs import levels
-from resources.accelerators.placement.need import Need, mismatch
+from resources.accelerators.placement.need import MILLIONTHS, Need, mismatch
 from resources.accelerators.placement.policy import Policy
 from resources.accelerators.placement.room import group_name
 from resources.accelerators.placement.slots import Slot
@@ -77,7 +77,8 @@ def _cheapest_sets(state: State, need: Need, victims: dict[str, Lease], now: flo
         sets = [found for slot in _slots(state, need, victims) if (found := _for_share(state, need, slot, victims))]
     else:
         for group in _groups(state, need, victims):
-            sets += _for_whole(state, need, group, victims, now)
+            if found := _for_whole(state, need, group, victims, now):
+                sets.append(found)
     return sorted(sets, key=lambda leases: (_cost(leases, now), [lease.id for lease in leases]))[:MOST_PROOFS]
 
 
@@ -102,7 +103,7 @@ def _usable(slot: Slot, need: Need) -> bool:
 def _for_share(state: State, need: Need, slot: Slot, victims: dict[str, Lease]) -> tuple[Lease, ...]:
     """The largest first until there is room: so they are the fewest."""
     missing = need.each(1) - state.room.free(slot)
-    compute = slot.compute + need.compute - 1_000_000 if need.compute else 0
+    compute = slot.compute + need.compute - MILLIONTHS if need.compute else 0
     chosen: list[Lease] = []
     here = [name for name in slot.parts if name in victims]
     if slot.whole and not here:
@@ -138,18 +139,12 @@ def _groups(state: State, need: Need, victims: dict[str, Lease]) -> list[list[Sl
 
 def _for_whole(
     state: State, need: Need, group: list[Slot], victims: dict[str, Lease], now: float
-) -> list[tuple[Lease, ...]]:
+) -> tuple[Lease, ...]:
     """The cheapest leases that free as many devices as are missing: exact, by the number of devices freed."""
     free = sum(1 for slot in group if slot.place is not None and slot.place[0] == "empty")
     sizes = sorted((slot.device.memory - slot.device.foreign for slot in group if slot.device), reverse=True)
-    counts = [need.count] if need.count else [n for n in range(1, len(sizes) + 1) if sizes[n - 1] >= need.each(n)][:1]
-    found: list[tuple[Lease, ...]] = []
-    for count in counts:
-        missing = count - free
-        chosen = _cover(_bundles(state, group, victims), missing, now) if missing > 0 else ()
-        if chosen:
-            found.append(chosen)
-    return found
+    count = need.count or next((n for n, size in enumerate(sizes, 1) if size >= need.each(n)), 0)
+    return _cover(_bundles(state, group, victims), count - free, now) if count > free else ()
 
 
 def _bundles(state: State, group: list[Slot], victims: dict[str, Lease]) -> list[_Bundle]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import merge
 
 from resources.accelerators.placement.gangs import choose_alike, levels
-from resources.accelerators.placement.need import Need, nonsense
+from resources.accelerators.placement.need import MILLIONTHS, Need, nonsense
 from resources.accelerators.placement.room import Room, group_name
 from resources.accelerators.placement.slots import Bucket, End, Order, Slot
 
@@ -138,7 +138,7 @@ def available(room: Room, slot: Slot, need: Need) -> End:
     if need.whole or slot.whole or relatives or device is None:
         parts += [part for relative in relatives for part in relative.parts.values()]
         return max((part.end for part in parts), default=(0, 0.0))
-    missing, compute = need.each(1) - room.free(slot), need.compute + slot.compute - 1_000_000 if need.compute else 0
+    missing, compute = need.each(1) - room.free(slot), need.compute + slot.compute - MILLIONTHS if need.compute else 0
     end: End = (0, 0.0)
     for part in sorted(parts, key=lambda part: part.end):
         if missing <= 0 and compute <= 0:

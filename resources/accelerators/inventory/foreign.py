@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-LEASE_VARIABLE = "LLM_ASSETS_LEASE"
+from resources.accelerators.leases import LEASE_VARIABLE
+from resources.processes import variable_of
+
 MPS_VARIABLE = "LLM_ASSETS_MPS"  # in the environment of the MPS daemons that we start, and of their servers
 UNEXPLAINED = 1 << 30  # contexts and page tables are counted to no process; less than this is not called foreign
 
@@ -36,9 +38,4 @@ def foreign_memory(
 
 def is_ours(pid: int, proc: Path = Path("/proc")) -> bool:
     """Whether a process works under a lease, or serves those that do."""
-    try:
-        environment = (proc / str(pid) / "environ").read_bytes()
-    except OSError:
-        return False
-    ours = (f"{LEASE_VARIABLE}=".encode(), f"{MPS_VARIABLE}=".encode())
-    return any(entry.startswith(ours) for entry in environment.split(b"\0"))
+    return any(variable_of(pid, name, proc) is not None for name in (LEASE_VARIABLE, MPS_VARIABLE))

@@ -10,6 +10,7 @@ from resources.accelerators.errors import ImpossibleRequest
 from resources.accelerators.leases import Lease
 from resources.accelerators.ledger.holding import join, kept
 from resources.accelerators.ledger.liveness import boot_clock, this_process
+from resources.accelerators.ledger.reaping import RENEW_SECONDS
 from resources.accelerators.ledger.rows import process_text
 from resources.accelerators.ledger.store import Store
 from resources.accelerators.ledger.visits import Visits
@@ -22,7 +23,6 @@ GLANCE = (
     "(SELECT claimant FROM waiting WHERE id = ? AND ended IS NULL AND stage = 'claiming'), "
     f"({INVENTORY})"
 )
-SHOW_SECONDS = 15.0  # how often a request that waits shows other hosts that its claimant lives
 
 
 class Claims:
@@ -93,7 +93,8 @@ class Claims:
             raise
 
     def _show(self, waiting_id: str) -> None:
-        if boot_clock() - self._shown.get(waiting_id, 0.0) > SHOW_SECONDS:
+        """Show other hosts that the claimant of a request that waits lives."""
+        if boot_clock() - self._shown.get(waiting_id, 0.0) > RENEW_SECONDS:
             with self._store.writing(settled=False) as transaction:
                 transaction.database.run("UPDATE waiting SET beat = beat + 1 WHERE id = ?", (waiting_id,))
             self._shown[waiting_id] = boot_clock()

@@ -27,6 +27,7 @@ from resources.accelerators.ledger.records import Past, Reaped, Registration
 from resources.accelerators.ledger.store import Store
 from resources.accelerators.ledger.transaction import Transaction
 from resources.accelerators.ledger.visits import Visits
+from resources.accelerators.placement.policy import Policy
 from resources.accelerators.requests import Process, Waiting
 
 POLL_SECONDS = 0.1  # between two looks at the change counter; one costs some 30 µs
@@ -55,6 +56,11 @@ class Ledger:
         self._claims = Claims(self._store, self._visits)
         self._view: tuple[int, State] | None = None
         self._renewed: dict[str, float] = {}  # lease to when this process last renewed it
+
+    @property
+    def policy(self) -> Policy:
+        """How it chooses a device."""
+        return self._store.policy
 
     # --- devices
 

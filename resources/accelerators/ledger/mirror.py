@@ -36,7 +36,6 @@ class Mirror:
     Attributes:
         state: what decisions are made on.
         changes: of the ledger, when the state was last refreshed; -1: nothing was read yet.
-        inventory: grows when devices or hosts change.
         marked: ids of waiting requests that were offered devices, or have some reserved.
     """
 
@@ -44,7 +43,6 @@ class Mirror:
         self._rules = rules
         self._held: dict[tuple[str, str], str] = {}
         self._of_run: dict[str, set[str]] = {}
-        self.inventory = 0
         self.forget()
 
     def forget(self) -> None:
@@ -95,11 +93,9 @@ class Mirror:
 
     def put_host(self, host: Host) -> None:
         self.state.put_host(host)
-        self.inventory += 1
 
     def put_device(self, device: Device) -> None:
         self.state.put_device(device)
-        self.inventory += 1
 
     def put_waiting(self, waiting: Waiting) -> None:
         self.state.put_waiting(waiting)

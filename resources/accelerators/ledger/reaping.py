@@ -26,9 +26,8 @@ TTL_SECONDS = 60.0
 MARGIN_SECONDS = 15.0
 SILENCE_SECONDS = TTL_SECONDS + MARGIN_SECONDS
 LAST_SECONDS = TTL_SECONDS - MARGIN_SECONDS
-PATIENCE_SECONDS = (
-    15.0  # between the end of a pre-empted lease's tree and the end of a holder that does not notice it
-)
+RENEW_SECONDS = 15.0  # between two renewals of a living holder or claimant
+PATIENCE_SECONDS = 15.0  # between the end of a pre-empted lease's tree and that of a holder that does not notice it
 
 Lives = Callable[[Process], bool | None]
 

@@ -11,12 +11,11 @@ import signal
 import time
 from collections.abc import Collection, Iterable
 
+from resources.accelerators.leases import LEASE_VARIABLE
 from resources.accelerators.ledger.liveness import alive, process_of
 from resources.accelerators.requests import Process
+from resources.processes import variable_of
 
-MARK = "LLM_ASSETS_LEASE"
-_NEEDLE = f"\0{MARK}=".encode()
-MOST_BYTES = 1 << 20  # of an environment; the kernel's own limit for one variable is 128 KiB
 GONE_SECONDS = 2.0  # a killed process needs a moment; one that hangs in the kernel holds its device, and its lease
 
 
@@ -25,7 +24,9 @@ def marked() -> dict[str, list[Process]]:
     found: dict[str, list[Process]] = {}
     own = os.getpid()
     for name in os.listdir("/proc"):  # noqa: PTH208  (many short names: a Path for each would take three times as long)
-        if name.isdigit() and int(name) != own and (lease_id := _mark(name)) and (process := process_of(int(name))):
+        if not name.isdigit() or int(name) == own:
+            continue
+        if (lease_id := variable_of(name, LEASE_VARIABLE)) and (process := process_of(int(name))):
             found.setdefault(lease_id, []).append(process)
     return found
 
@@ -53,25 +54,6 @@ def kill_marked(lease_ids: Collection[str]) -> tuple[list[int], set[str]]:
             return killed, set(living)
         killed += kill(process for found in living.values() for process in found)
     return killed, set()
-
-
-def _mark(pid: str) -> str | None:
-    try:
-        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY)
-    except OSError:
-        return None  # ended meanwhile, or another user's
-    try:
-        environment = b"\0" + os.read(descriptor, MOST_BYTES)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    start = environment.find(_NEEDLE)
-    if start < 0:
-        return None
-    start += len(_NEEDLE)
-    end = environment.find(b"\0", start)
-    return environment[start : end if end >= 0 else None].decode("utf-8", "replace")
 
 
 def _signal(pid: int) -> bool:

@@ -300,37 +300,25 @@ class Room:
         return ("partial", (self.free(slot), max(ends)))
 
     def _place(self, slot: Slot, place: tuple[str, Any] | None) -> None:
-        slot.place, bucket = place, slot.bucket
-        if place is None or bucket is None:
-            return
-        kind, value = place
-        if kind == "busy":
-            insort(bucket.busy, (value, slot.order))
-        elif kind == "partial":
-            insort(bucket.partial, (value[0], slot.order))
-            insort(bucket.busy, (value[1], slot.order))
-        else:
-            insort(bucket.empty, (value, slot.order))
-            self._regroup(slot, bucket, 1)
+        slot.place = place
+        self._index(slot, 1)
 
     def _unplace(self, slot: Slot) -> None:
-        place, bucket = slot.place, slot.bucket
+        self._index(slot, -1)
         slot.place = None
+
+    def _index(self, slot: Slot, sign: int) -> None:
+        """Put a slot's entries into its bucket's lists; with sign −1 take them out."""
+        place, bucket = slot.place, slot.bucket
         if place is None or bucket is None:
             return
-        kind, value = place
-        if kind == "busy":
-            _remove(bucket.busy, (value, slot.order))
-        elif kind == "partial":
-            _remove(bucket.partial, (value[0], slot.order))
-            _remove(bucket.busy, (value[1], slot.order))
-        else:
-            _remove(bucket.empty, (value, slot.order))
-            self._regroup(slot, bucket, -1)
+        for entries, entry in _entries(bucket, place, slot.order):
+            insort(entries, entry) if sign > 0 else _remove(entries, entry)
+        if place[0] == "empty":
+            self._regroup(slot, bucket, sign)
 
     def _regroup(self, slot: Slot, bucket: Bucket, sign: int) -> None:
-        device, order = bucket.sample, slot.order
-        device = slot.device or device
+        device, order = slot.device or bucket.sample, slot.order
         _shift(bucket.groups, bucket.tight, device.nvlink or device.id, order, sign)
         for level, groups in self.groups.items():
             name = group_name(device, level)
@@ -381,6 +369,16 @@ def _reach(device: Device) -> str:
 def _like(device: Device) -> object:
     part = device.parent is not None
     return (_reach(device), device.kind, device.model, part, device.memory, device.shareable, device.tenants)
+
+
+def _entries(bucket: Bucket, place: tuple[str, Any], order: Order) -> tuple[tuple[list[Any], Any], ...]:
+    """The lists that a slot stands in, with what stands for it there."""
+    kind, value = place
+    if kind == "busy":
+        return ((bucket.busy, (value, order)),)
+    if kind == "partial":
+        return (bucket.partial, (value[0], order)), (bucket.busy, (value[1], order))
+    return ((bucket.empty, (value, order)),)
 
 
 def _remove(entries: list[Any], entry: Any) -> None:

@@ -6,12 +6,11 @@ tpu_command                       for a TPU VM
 """
 
 from resources.accelerators.visibility.containers import docker_flags, kubernetes_limits
-from resources.accelerators.visibility.environment import LEASE_VARIABLE, environment
+from resources.accelerators.visibility.environment import environment
 from resources.accelerators.visibility.mps import mps_for, stop_unused
 from resources.accelerators.visibility.tpu import tpu_command
 
 __all__ = [
-    "LEASE_VARIABLE",
     "docker_flags",
     "environment",
     "kubernetes_limits",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from resources.accelerators.devices import Device
 from resources.accelerators.errors import AcceleratorError
-from resources.accelerators.leases import Lease, Share
+from resources.accelerators.leases import LEASE_VARIABLE, Lease, Share
 from resources.accelerators.visibility.cuda import cuda_environment
 from resources.accelerators.visibility.tpu import tpu_environment
+from resources.threads import THREADS_VARIABLE
 
-LEASE_VARIABLE = "LLM_ASSETS_LEASE"  # names the lease in every process that works under it
 DEVICES_VARIABLE = "LLM_ASSETS_DEVICES"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # torch heeds the first
+THREAD_VARIABLES = (THREADS_VARIABLE, "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # torch heeds the first
 NO_ACCELERATOR = {"CUDA_VISIBLE_DEVICES": "", "PJRT_DEVICE": "CPU", "JAX_PLATFORMS": "cpu"}
 
 

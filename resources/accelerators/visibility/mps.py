@@ -10,7 +10,6 @@ stand-in for nvidia-cuda-mps-control; not yet run on hardware.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -18,15 +17,16 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 
 from resources.accelerators.devices import Device
 from resources.accelerators.errors import AcceleratorError
-from resources.accelerators.inventory.foreign import LEASE_VARIABLE, MPS_VARIABLE
-from resources.accelerators.leases import Lease
+from resources.accelerators.inventory.foreign import MPS_VARIABLE
+from resources.accelerators.leases import LEASE_VARIABLE, Lease
+from resources.locks import file_lock
 from resources.processes import MARK
 
 log = logging.getLogger(__name__)
@@ -156,11 +156,8 @@ class Mps:
             errors.seek(0)
             return subprocess.CompletedProcess(command, done.returncode, done.stdout or "", errors.read())
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.pipes / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _locked(self) -> AbstractContextManager[None]:
+        return file_lock(self.pipes, "daemon", None, None)
 
 
 def _root() -> Path:

@@ -96,7 +96,7 @@ def test_more_than_was_granted_is_reported_once_with_figures(caplog: pytest.LogC
 def test_under_kill_the_tree_is_ended() -> None:
     with python(TAKES.format(mb=150)) as tree:
         lease, pids = granted(100 * MB), partial(tree_pids, tree.pid)
-        with watch(lease, pids, DEVICES, enforce="kill", end=tree.terminate, interval=0.05):
+        with watch(lease, pids, DEVICES, on_exceeded=lambda _: tree.terminate(), interval=0.05):
             assert becomes(lambda: tree.poll() is not None)
 
 

@@ -10,9 +10,9 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from resources.accelerators.configuration import Accelerators
+from resources.accelerators.leases import LEASE_VARIABLE
 from resources.accelerators.ledger.ledger import Ledger
 from resources.accelerators.ledger.liveness import this_host, this_process
-from resources.accelerators.ledger.strays import MARK
 from resources.accelerators.requests import Request, Waiting
 from resources.accelerators.units import GB
 
@@ -75,7 +75,9 @@ class Actions:
     def rank(self, lease_id: str) -> int:
         """Start a process that outlives this one, in a session of its own, as torchrun's ranks do; its pid."""
         sleep = shutil.which("sleep") or "sleep"
-        return subprocess.Popen([sleep, "600"], env={**os.environ, MARK: lease_id}, start_new_session=True).pid
+        return subprocess.Popen(
+            [sleep, "600"], env={**os.environ, LEASE_VARIABLE: lease_id}, start_new_session=True
+        ).pid
 
     def begin(self) -> Any:
         """Begin to write, and stay there until killed."""

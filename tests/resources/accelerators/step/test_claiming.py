@@ -18,7 +18,7 @@ def test_a_step_that_waits_says_why_and_is_granted_when_the_device_is_free(place
         told.append(message)
         threading.Thread(target=place.ledger.release, args=("a",)).start()
 
-    lease = wait_for_lease(place.ledger, place.accelerators, place.waiting("b"), tell)
+    lease = wait_for_lease(place.ledger, place.waiting("b"), tell)
     assert lease.run_id == "b"
     assert told[0].startswith("pool whole, place 1 in the line: ")
     assert "a" in told[0].partition(": ")[2]
@@ -31,5 +31,5 @@ def test_a_step_that_is_interrupted_takes_its_request_back(place: Place) -> None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        wait_for_lease(place.ledger, place.accelerators, place.waiting("b"), interrupt)
+        wait_for_lease(place.ledger, place.waiting("b"), interrupt)
     assert not place.ledger.view().waiting
