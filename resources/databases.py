@@ -65,6 +65,19 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
+def found_version(connection: sa.Connection, info: sa.Table) -> int | None:
+    """The version of the schema that a database says it has; None: it has no tables of ours. Writes nothing."""
+    if not sa.inspect(connection).has_table(info.name):
+        return None
+    return connection.execute(sa.select(info.c.version)).scalar()
+
+
+def other_version(what: str, found: int, ours: int, way: str) -> str:
+    """The message for a database of another version than this one reads; `way` says what to set instead."""
+    newer = "update llm-assets, or " if found > ours else ""
+    return f"{what} has schema {found}, this version reads {ours}: {newer}{way}"
+
+
 def cause(error: BaseException) -> str:
     """What the driver said, in one line."""
     return (str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__])[0]

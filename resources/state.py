@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from resources import locks
-from resources.databases import cause, is_sqlite, make_engine, read_url
+from resources.databases import cause, found_version, is_sqlite, make_engine, other_version, read_url
 from resources.state_schema import SCHEMA_VERSION, metadata, schema_info
 
 Row = Mapping[str, Any]
@@ -136,17 +136,13 @@ class State:
 
     def _check_version(self, connection: sa.Connection) -> None:
         """Before anything is written: a database of another version stays as it is."""
-        known = sa.inspect(connection).has_table(schema_info.name)
-        found = connection.execute(sa.select(schema_info.c.version)).scalar() if known else None
+        found = found_version(connection, schema_info)
         if found is None:
             schema_info.create(connection, checkfirst=True)
             connection.execute(schema_info.insert().values(version=SCHEMA_VERSION))
         elif found != SCHEMA_VERSION:
-            newer = "update llm-assets, or " if found > SCHEMA_VERSION else ""
-            raise StateError(
-                f"state database {self._safe_url()} has schema {found}, this version reads {SCHEMA_VERSION}: "
-                f"{newer}point the target in profiles.yml to another state_dir or state_url"
-            )
+            way = "point the target in profiles.yml to another state_dir or state_url"
+            raise StateError(other_version(f"state database {self._safe_url()}", found, SCHEMA_VERSION, way))
 
     def _safe_url(self) -> str:
         return self._url.render_as_string(hide_password=True)

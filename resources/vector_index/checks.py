@@ -1,12 +1,12 @@
-"""What every backend checks before it touches its store: names, and what a search was given."""
+"""What every backend checks before it touches its store: names, specs, snapshots, and what a search was given."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
-from resources.vector_index.errors import InvalidQuery, VectorIndexError
-from resources.vector_index.protocol import Mode
+from resources.vector_index.errors import InvalidQuery, SnapshotGone, VectorIndexError
+from resources.vector_index.protocol import IndexSpec, Mode, Snapshot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,21 @@ def checked_name(collection: str) -> None:
             f"collection '{collection}': a name has 1 to 128 letters, digits, '_', '.' or '-' and does not "
             "start with a sign"
         )
+
+
+def checked_spec(collection: str, made: IndexSpec | None, wanted: IndexSpec) -> None:
+    """Raises `VectorIndexError` for a collection that was made with another spec than is wanted."""
+    if made != wanted:
+        raise VectorIndexError(
+            f"collection '{collection}' was made with {made}, not {wanted}: build a new collection under another name"
+        )
+
+
+def numbered(snapshot: Snapshot) -> int:
+    """The number of a snapshot's state. Raises `SnapshotGone` for a pointer of a backend that has no numbers."""
+    if snapshot.version is None:
+        raise SnapshotGone(f"'{snapshot.collection}': this index numbers its states, the pointer has no number")
+    return snapshot.version
 
 
 def checked_mode(mode: str) -> None:

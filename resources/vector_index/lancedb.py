@@ -17,7 +17,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from resources.vector_index import lance_reading, lance_upkeep, lance_writing
-from resources.vector_index.checks import checked_mode, checked_name, checked_text, checked_vector
+from resources.vector_index.checks import (
+    checked_mode,
+    checked_name,
+    checked_spec,
+    checked_text,
+    checked_vector,
+    numbered,
+)
 from resources.vector_index.errors import (
     SnapshotGone,
     StaleBase,
@@ -74,11 +81,7 @@ class LanceIndex:
             table = self._writable(collection)
         else:
             table = self._database.create_table(collection, schema=collection_schema(spec))
-        if spec_of(table.schema) != spec:
-            raise VectorIndexError(
-                f"collection '{collection}' was made with {spec_of(table.schema)}, not {spec}: "
-                "build a new collection under another name"
-            )
+        checked_spec(collection, spec_of(table.schema), spec)
         lance_writing.refresh_indexes(table, spec)
         return Snapshot(collection, table.version)
 
@@ -166,7 +169,7 @@ class LanceIndex:
         self._at(snapshot)
         table = self._writable(snapshot.collection)
         if table.version != snapshot.version:
-            table.restore(_version(snapshot))
+            table.restore(numbered(snapshot))
         return Snapshot(snapshot.collection, table.version)
 
     def forget(self, collection: str, ids: Collection[str], kept: Sequence[Snapshot]) -> Mapping[Snapshot, Snapshot]:
@@ -182,7 +185,7 @@ class LanceIndex:
     def tidy(self, collection: str, kept: Sequence[Snapshot], *, purge: bool = False) -> Snapshot:
         """Merge small files, remove versions older than the oldest kept; see `VectorIndex.tidy`."""
         table = self._writable(collection)
-        lance_upkeep.prune(table, {*map(_version, kept), table.version}, purge=purge)
+        lance_upkeep.prune(table, {*map(numbered, kept), table.version}, purge=purge)
         return Snapshot(collection, table.version)
 
     def publish(self, corpus: str, snapshot: Snapshot) -> None:
@@ -229,7 +232,7 @@ class LanceIndex:
     def _checkout(self, snapshot: Snapshot) -> Table:
         table = self._writable(snapshot.collection)
         try:
-            table.checkout(_version(snapshot))
+            table.checkout(numbered(snapshot))
         except ValueError as error:
             raise _gone(snapshot) from error
         return table
@@ -243,9 +246,3 @@ class LanceIndex:
 
 def _gone(snapshot: Snapshot) -> SnapshotGone:
     return SnapshotGone(f"version {snapshot.version} of '{snapshot.collection}' was removed; read the served one")
-
-
-def _version(snapshot: Snapshot) -> int:
-    if snapshot.version is None:
-        raise SnapshotGone(f"'{snapshot.collection}': this index numbers its states, the pointer has no number")
-    return snapshot.version

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, TypeVar
 from resources.vector_index import weaviate_reading as reading
 from resources.vector_index import weaviate_upkeep as upkeep
 from resources.vector_index import weaviate_writing as writing
-from resources.vector_index.checks import checked_mode, checked_name, checked_text, checked_vector
+from resources.vector_index.checks import (
+    checked_mode,
+    checked_name,
+    checked_spec,
+    checked_text,
+    checked_vector,
+    numbered,
+)
 from resources.vector_index.errors import StaleBase, UnknownCollection, VectorIndexError
 from resources.vector_index.filters import Condition, Where, conditions
 from resources.vector_index.fusion import depth, fuse
@@ -28,7 +35,7 @@ from resources.vector_index.rows import fitted
 from resources.vector_index.weaviate_backup import back_up, backups, restore_backup
 from resources.vector_index.weaviate_catalogue import Catalogue
 from resources.vector_index.weaviate_connection import Server, WeaviateConnection, open_server
-from resources.vector_index.weaviate_handle import Handle, numbered
+from resources.vector_index.weaviate_handle import Handle
 from resources.vector_index.weaviate_health import health
 from resources.vector_index.weaviate_schema import alias_name
 from resources.vector_index.weaviate_settings import ServerSettings
@@ -88,11 +95,7 @@ class WeaviateIndex:
             handle = self._found(collection)
         except UnknownCollection:
             handle = self.catalogue.make(collection, spec)
-        if handle.owned.spec != spec:
-            raise VectorIndexError(
-                f"collection '{collection}' was made with {handle.owned.spec}, not {spec}: "
-                "build a new collection under another name"
-            )
+        checked_spec(collection, handle.owned.spec, spec)
         self.catalogue.retune(handle, spec)
         upkeep.heal(handle, handle.states())
         return Snapshot(collection, handle.states().latest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from resources.vector_index.checks import checked_spec
 from resources.vector_index.errors import IndexUnavailable, UnknownCollection, VectorIndexError
 from resources.vector_index.protocol import IndexSpec
 from resources.vector_index.weaviate_handle import Handle
@@ -82,11 +83,8 @@ class Catalogue:
             self._refuse_foreign(name)
             definition = class_definition(owned, name, multi_tenancy=self._shared)
             self.server.call(f"make '{collection}'", lambda client: _made(client, definition))
-        elif present.owned.spec != spec or present.name != collection:
-            raise VectorIndexError(
-                f"collection '{collection}' was made with {present.owned.spec}, not {spec}: "
-                "build a new collection under another name"
-            )
+        else:
+            checked_spec(collection, present.owned.spec if present.name == collection else None, spec)
         if self._shared:
             self.server.call(f"add '{self.tenant}' to '{collection}'", self._add_tenant(name))
         return handle

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from resources.vector_index.checks import numbered
 from resources.vector_index.errors import SnapshotGone
 from resources.vector_index.protocol import Snapshot
 from resources.vector_index.weaviate_settings import CollectionSettings
@@ -43,7 +44,6 @@ class Handle:
     owned: Ownership
     tenant: str | None = None
     _known: tuple[float, States] | None = field(default=None, repr=False)
-    _rows: tuple[object, Collection] | None = field(default=None, repr=False)
     _rows: tuple[object, Collection] | None = field(default=None, repr=False)
 
     @property
@@ -107,13 +107,6 @@ class Handle:
             raise gone(Snapshot(self.name, number))
         self._known = (now, states)
         return self._known
-
-
-def numbered(snapshot: Snapshot) -> int:
-    """The number of a snapshot's state."""
-    if snapshot.version is None:
-        raise SnapshotGone(f"'{snapshot.collection}': this index numbers its states, the pointer has no number")
-    return snapshot.version
 
 
 def gone(snapshot: Snapshot) -> SnapshotGone:

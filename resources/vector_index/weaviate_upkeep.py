@@ -5,18 +5,27 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection as AnyOf
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from resources.vector_index.checks import numbered
 from resources.vector_index.protocol import Snapshot, Verification
-from resources.vector_index.weaviate_handle import GRACE, gone, numbered
+from resources.vector_index.weaviate_handle import GRACE, gone
 from resources.vector_index.weaviate_reading import count, nearest, scan
 from resources.vector_index.weaviate_schema import PARTS
-from resources.vector_index.weaviate_states import States, View, beginning, read_states, row_id, write_states
-from resources.vector_index.weaviate_writing import LOOKED_UP, end, insert, patch, wait_until_indexed
+from resources.vector_index.weaviate_states import (
+    VALIDITY,
+    States,
+    View,
+    beginning,
+    read_states,
+    row_id,
+    write_states,
+)
+from resources.vector_index.weaviate_writing import LOOKED_UP, end, insert, patch, present, wait_until_indexed
 
 if TYPE_CHECKING:
     from weaviate.classes.data import DataObject
@@ -77,8 +86,7 @@ def _overlap(handle: Handle, view: View, vector: Any, groups: list[list[int]]) -
         exact += [distance for _, distance in nearest(handle, vector, own, _EXACT_DEPTH, ["chunk_id"])]
     exact = sorted(exact)[:RECALL_AT]
     # Rows of other states may be among the nearest, so more are asked for; those of this one count.
-    columns = ["valid_from", "valid_to", "hidden_from"]
-    found = [distance for row, distance in nearest(handle, vector, None, 5 * RECALL_AT, columns) if view.shows(row)]
+    found = [distance for row, distance in nearest(handle, vector, None, 5 * RECALL_AT, VALIDITY) if view.shows(row)]
     edge = exact[-1] + 1e-5
     return min(1.0, sum(distance <= edge for distance in found[: len(exact)]) / len(exact))
 
@@ -118,13 +126,9 @@ def _begun(handle: Handle, rows: AnyOf[tuple[str, int]], number: int) -> Iterato
 
     ids = [row_id(handle.name, key, since) for key, since in sorted(rows)]
     for row, vector in _fetched(handle, ids):
-        properties = _present(row) | beginning(number)
+        properties = present(row) | beginning(number)
         key = row_id(handle.name, row["chunk_id"], number)
         yield DataObject(properties=properties, uuid=key, vector={handle.settings.vector_name: vector})
-
-
-def _present(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value is not None and value != []}
 
 
 def _batches(objects: Iterable[DataObject[Any, Any]]) -> Iterator[list[DataObject[Any, Any]]]:
@@ -218,7 +222,7 @@ def copied(source: Handle, target: Handle, states: States) -> None:
     def rows() -> Iterator[DataObject[Any, Any]]:
         columns = _all_columns(source)
         for item in scan(source, None, columns, vectors=True):
-            yield DataObject(properties=_present(item.properties), uuid=item.uuid, vector={name: item.vector[name]})
+            yield DataObject(properties=present(item.properties), uuid=item.uuid, vector={name: item.vector[name]})
 
     insert(target, _batches(rows()))
     wait_until_indexed(target)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -59,6 +59,11 @@ def objects(handle: Handle, table: pa.Table, number: int) -> list[DataObject[Any
 def _properties(row: dict[str, Any]) -> dict[str, Any]:
     row["search_text"] = comparable(row["search_text"])
     row["part"] = int(digest(row["chunk_id"])[:8], 16) % PARTS
+    return present(row)
+
+
+def present(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that hold something: the server takes no empty ones."""
     return {name: value for name, value in row.items() if value is not None and value != []}
 
 

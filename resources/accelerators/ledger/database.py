@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from resources import databases, locks
 from resources.accelerators.errors import LedgerError
 from resources.accelerators.ledger.schema import SCHEMA_VERSION, counter, metadata, schema_info
-from resources.databases import cause, is_sqlite, make_engine, read_url
+from resources.databases import cause, found_version, is_sqlite, make_engine, other_version, read_url
 
 LOCK_KEY = 0x6C6C6D2D6C656467  # of the advisory lock under which every transaction on PostgreSQL runs: "llm-ledg"
 HEARS_OF_DEATH = 140_000  # PostgreSQL 14 notices that a client is gone while its session waits
@@ -270,15 +270,10 @@ class Database:
 
     def _made(self, connection: sa.Connection) -> bool:
         """Whether its tables are there. Nothing is written: a ledger of another version stays as it is."""
-        if not sa.inspect(connection).has_table(schema_info.name):
-            return False
-        found = connection.execute(sa.select(schema_info.c.version)).scalar()
+        found = found_version(connection, schema_info)
         if found is not None and found != SCHEMA_VERSION:
-            newer = "update llm-assets, or " if found > SCHEMA_VERSION else ""
-            raise LedgerError(
-                f"ledger {self.name} has schema {found}, this version reads {SCHEMA_VERSION}: "
-                f"{newer}set `ledger` in accelerators.yml to another one"
-            )
+            way = "set `ledger` in accelerators.yml to another one"
+            raise LedgerError(other_version(f"ledger {self.name}", found, SCHEMA_VERSION, way))
         return found is not None
 
     def _make(self, connection: sa.Connection) -> None:
