@@ -21,12 +21,16 @@ NAME_CHARS = 200  # file systems take 255 bytes, and an escaped Japanese charact
 
 @contextmanager
 def file_lock(
-    folder: Path, name: str, on_wait: Callable[[str], None] | None, timeout: float | None
+    folder: Path,
+    name: str,
+    on_wait: Callable[[str], None] | None,
+    timeout: float | None,
+    poll_seconds: float = POLL_SECONDS,
 ) -> Iterator[None]:
     """An exclusive `flock` on a file named after the lock; the kernel drops it when its holder dies."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _file_name(name)).open("a") as file:
-        _poll(lambda: _try_flock(file.fileno()), name, on_wait, timeout)
+        _poll(lambda: _try_flock(file.fileno()), name, on_wait, timeout, poll_seconds)
         yield
 
 
@@ -68,7 +72,13 @@ def _try_flock(descriptor: int) -> bool:
     return True
 
 
-def _poll(take: Callable[[], bool], name: str, on_wait: Callable[[str], None] | None, timeout: float | None) -> None:
+def _poll(
+    take: Callable[[], bool],
+    name: str,
+    on_wait: Callable[[str], None] | None,
+    timeout: float | None,
+    poll_seconds: float = POLL_SECONDS,
+) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
     waiting = False
     while not take():
@@ -77,4 +87,4 @@ def _poll(take: Callable[[], bool], name: str, on_wait: Callable[[str], None] | 
         if on_wait and not waiting:
             on_wait(name)
         waiting = True
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)

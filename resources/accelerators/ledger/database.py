@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ LOCK_KEY = 0x6C6C6D2D6C656467  # of the advisory lock under which every transact
 HEARS_OF_DEATH = 140_000  # PostgreSQL 14 notices that a client is gone while its session waits
 FULL = ("too many clients", "remaining connection slots")  # what a server says that has no connection left
 CHECKPOINT_PAGES = 8000  # SQLite writes its log back, and waits for the disk, every 32 MB instead of every 4
+TURN_SECONDS = 0.003  # between two tries for the turn to write
 RETRY_SECONDS = (0.0005, 0.004)  # between two tries for SQLite's write lock: its own waits grow to 0.1 s
 T = TypeVar("T")
 _inherited: list[object] = []  # connections of a parent process: closing one here would disturb it there
@@ -106,7 +107,7 @@ class Database:
             write: alone among all writers; else a view of one moment.
             durable: it survives a power loss, at the price of a wait for the disk.
         """
-        with self.plainly():
+        with self.plainly(), self._turn(write):
             self._begin(write, durable)
             try:
                 yield
@@ -175,6 +176,24 @@ class Database:
                 raise
             self._drop()
             return first()
+
+    @contextmanager
+    def _turn(self, write: bool) -> Iterator[None]:
+        """SQLite's writers wait at a file lock first. To ask SQLite costs twenty times as much: two hundred that ask
+        at once leave the one that writes no time to come to its end.
+        """
+        with ExitStack() as held:
+            if self.sqlite and write:
+                name = f"{self._path.name}.writer"
+                try:
+                    held.enter_context(
+                        locks.file_lock(self._path.parent, name, None, databases.BUSY_SECONDS, TURN_SECONDS)
+                    )
+                except TimeoutError:
+                    raise self._plain(TimeoutError("database is locked")) from None
+                except OSError:
+                    pass  # read-only, or full: SQLite says it better
+            yield
 
     def _begin_alone(self) -> None:
         """Wait for SQLite's write lock. An error on the way out closes the connection, and with it its settings."""
