@@ -1,0 +1,41 @@
+"""The asset that cuts."""
+
+import dagster as dg
+
+from llm_assets.corpora import chunks
+from llm_assets.corpora.opening import open_chunker
+from llm_assets.corpora.settings import CorpusSpec
+from llm_assets.stages import Stages
+from resources.dagster_platform import PlatformResource
+
+
+def chunks_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
+    settings = spec.settings
+
+    @stages.asset(
+        "chunks",
+        "Passages of the documents, each small enough to embed whole.",
+        after=[stages.key("documents")],
+        kinds={"python", "lance"},
+        version=(
+            settings.chunk,
+            settings.embedder.decisive,
+        ),
+    )
+    def chunks_table(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+        with stages.hold(context, platform) as opened:
+            report = chunks.cut(opened, spec, open_chunker(opened, spec), log=context.log.info)
+            rows = chunks.known_chunks(opened.state, spec.tenant, spec.name).values()
+            return dg.MaterializeResult(
+                data_version=dg.DataVersion(chunks.chunks_version(opened.state, spec.tenant, spec.name)),
+                metadata={
+                    "dagster/row_count": sum(row["chunks"] for row in rows),
+                    "documents": len(rows),
+                    "documents cut in this run": report.documents_cut,
+                    "documents removed in this run": report.documents_removed,
+                    "chunks written in this run": report.chunks_written,
+                    "tokens a chunk": round(report.tokens_written / max(1, report.chunks_written), 1),
+                },
+            )
+
+    return chunks_table
