@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from llm_assets.commands import add_all, command
 from resources.config_errors import ConfigError
 from resources.platform import Platform
 from resources.profile import TARGET_VARIABLE
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
-    search = _command(commands, "search", _search, "Passages that answer a question, best first.")
+    search = command(commands, "search", _search, "Passages that answer a question, best first.")
     search.add_argument("corpus", help="tenant/name, or the name alone")
     search.add_argument("question")
     search.add_argument("-k", type=int, default=10, help="passages at most (default: 10)")
@@ -43,36 +44,31 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--language", action="append", help="only documents in this language, e.g. ja")
     search.add_argument("--json", action="store_true")
 
-    status = _command(commands, "status", _status, "Per corpus and model: what was read, is served, is promoted.")
+    status = command(commands, "status", _status, "Per corpus and model: what was read, is served, is promoted.")
     status.add_argument("--json", action="store_true")
 
     for name, run, text in (
         ("rollback", _rollback, "Serve the state before the current one, less what was deleted since; pins it."),
         ("resume", _resume, "Let builds be served again after a rollback."),
     ):
-        command = _command(commands, name, run, text)
-        command.add_argument("kind", choices=("index", "model"))
-        command.add_argument("name", help="tenant/name, or the name alone")
+        back = command(commands, name, run, text)
+        back.add_argument("kind", choices=("index", "model"))
+        back.add_argument("name", help="tenant/name, or the name alone")
 
-    forget = _command(commands, "forget", _forget, "Remove a document's content everywhere, and keep it out.")
+    forget = command(commands, "forget", _forget, "Remove a document's content everywhere, and keep it out.")
     forget.add_argument("uri", help="as `status --json` and search results show it")
     forget.add_argument("--corpus", action="append", help="tenant/name; needed where several have this URI")
     forget.add_argument("--json", action="store_true")
 
-    backups = _command(commands, "backups", _backups, "Backups of a corpus's collections on the Weaviate server.")
+    backups = command(commands, "backups", _backups, "Backups of a corpus's collections on the Weaviate server.")
     backups.add_argument("corpus", help="tenant/name, or the name alone")
 
-    restore = _command(commands, "restore", _restore, "Bring a collection back from its backup, serve it, pin it.")
+    restore = command(commands, "restore", _restore, "Bring a collection back from its backup, serve it, pin it.")
     restore.add_argument("corpus", help="tenant/name, or the name alone")
     restore.add_argument("backup", help="as `backups` shows it")
 
-    _command(commands, "summary", _summary, "What the demo made, and answers to its sample questions.")
-    return parser
-
-
-def _command(commands: Any, name: str, run: Callable[[Any], None], text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.set_defaults(run=run)
+    command(commands, "summary", _summary, "What the demo made, and answers to its sample questions.")
+    add_all(commands)
     return parser
 
 
