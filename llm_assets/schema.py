@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from llm_assets.automation import Automation
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", description="Lower-case words joined by _.")]
 
 
@@ -24,6 +26,17 @@ class Described(Settings):
     description: str = ""
     owners: list[str] = Field(default_factory=list, description="E-mail addresses, or team:<name>.")
     tags: dict[str, str] = Field(default_factory=dict)
+    automation: Automation = Field(
+        default="on_change",
+        description="on_change: a corpus follows its files, a model its data once it has been trained a first time; "
+        'manual: only what somebody starts; {cron: "0 3 * * *", timezone: Asia/Tokyo}: at these times.',
+    )
+    fresh_within_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="The UI shows its tables as overdue when they are older; with a cron, by default its longest pause "
+        "and two hours.",
+    )
 
     @field_validator("owners")
     @classmethod

@@ -28,7 +28,7 @@ class LocalFolder(Source):
         if not Path(self.root).is_dir():
             what = "is not a folder" if Path(self.root).exists() else "does not exist"
             raise SourceError(f"source '{self.label}': {self.root} {what}. Correct the path, or create the folder.")
-        return sorted(self._walk())
+        return sorted(self._walk(), key=lambda file: file.uri)
 
     def read(self, file: SourceFile, max_bytes: int) -> bytes:
         """See `Source.read`."""
@@ -90,6 +90,8 @@ class LocalFolder(Source):
 
 def printable(relative: str) -> str:
     r"""A relative path as valid Unicode: bytes that are not UTF-8 (names from old archives) become \xNN."""
+    if relative.isascii():  # nearly all, and a sensor asks for 10,000 of them every few seconds
+        return relative
     return os.fsencode(relative).decode("utf-8", "backslashreplace")
 
 
