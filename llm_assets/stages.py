@@ -67,6 +67,7 @@ class Stages:
         version: Sequence[Any],
         checks: Sequence[dg.AssetCheckSpec] | None = None,
         pool: str | None = None,
+        config: dg.Field | None = None,
     ) -> Decorator:
         """The decorator of a stage.
 
@@ -78,6 +79,7 @@ class Stages:
             version: settings and code versions whose change makes its result stale.
             checks: that it reports itself.
             pool: of accelerators.yml, for a stage that computes on a device; its function uses `leased`.
+            config: what one run may change: `launchpad.config_of`; its function reads it by `launchpad.applied`.
         """
         parts = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in version]
         common, on_device = self.common(stage, description), pool_tags(pool)
@@ -89,6 +91,7 @@ class Stages:
             code_version=digest_json(parts)[:12],
             check_specs=checks,
             pool=pool,
+            config_schema=config,
             op_tags={"tenant": self.tenant, **on_device} if pool else None,
         )
         return cast("Decorator", decorator)

@@ -133,6 +133,15 @@ def explain(error: ValidationError, model: type[BaseModel], tree: ValueAndSource
     return "\n".join(message for _, message in sorted(found))
 
 
+def problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """As `explain`, for values that stand in no file: each with its field and what is permitted."""
+    found = []
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"])
+        found.append(f"{field}: {_what(item, model)}" if field else _what(item, model))
+    return found
+
+
 def _in_file(location: Path_, tree: ValueAndSourcePositionTree, prefix: Path_) -> Path_:
     """The part of a pydantic location that names YAML keys: union and tag markers are left out."""
     node = tree.source_position_tree
@@ -163,7 +172,7 @@ def _what(item: Any, model: type[BaseModel]) -> str:
         return f"fields are needed here; permitted: {', '.join(sorted(_fields_at(model, location)))}"
     message = item["msg"].removeprefix("Value error, ")
     given = item.get("input")
-    if kind in {"literal_error", "enum"} or isinstance(given, dict | list):
+    if kind in {"literal_error", "enum", "secret"} or isinstance(given, dict | list):
         return message
     return f"{message} (found {given!r})"
 

@@ -30,7 +30,7 @@ class ParseSettings(Settings):
         default="pdfium", description="How PDFs are read: pdfium's text layer, or one of unstructured's strategies."
     )
     timeout_seconds: float = Field(default=120, gt=0, description="A file that takes longer is quarantined.")
-    memory_gb: float = Field(default=2, gt=0, description="A file that needs more is quarantined.")
+    memory_gb: float = Field(default=2, ge=0.3, description="A file that needs more is quarantined.")
     max_mb: float = Field(default=200, gt=0, description="A larger file is quarantined.")
 
 

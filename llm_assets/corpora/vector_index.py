@@ -84,6 +84,7 @@ def build(
     chunker: str,
     evaluate: Evaluate | None,
     gate: Callable[[dict[str, float]], list[str]],
+    rebuild: bool = False,
     log: Log = lambda message: None,
 ) -> BuildReport:
     """Bring the index up to date with the chunks table, and serve it if it passes.
@@ -95,6 +96,7 @@ def build(
         chunker: fingerprint of the chunker: another one makes a new collection, so that the old stays for rollback.
         evaluate: measures a candidate, given with the digest of its content; None where there are no questions.
         gate: what is wrong with these metrics, in plain words.
+        rebuild: write every row again, changed or not.
         log: told of progress.
 
     Raises:
@@ -109,7 +111,7 @@ def build(
     pinned = serving.is_pinned(state, spec.tenant, "index", spec.name)
     settings = search_settings(spec, store)
     lost = index.latest(collection) is None
-    if now and (now.content, now.settings) == (content, settings) and not lost:
+    if now and (now.content, now.settings) == (content, settings) and not lost and not rebuild:
         return _published(index, spec, BuildReport(now.snapshot, content, served=now, pinned=pinned))
     _refuse_foreign_name(index, spec)
     if lost:
@@ -117,7 +119,7 @@ def build(
         now = serving.served(state, spec.tenant, spec.name)
     index.create(collection, shape)
     chunks = chunks_table(platform, spec.tenant, spec.name)
-    report = _update(index, collection, content, chunks, store, log)
+    report = _update(index, collection, content, chunks, store, rebuild, log)
     report.pinned = pinned
     report.verification = index.verify(report.snapshot, chunks.count())
     report.problems = report.verification.problems(spec.settings.index.min_recall)
@@ -192,13 +194,19 @@ def search_settings(spec: CorpusSpec, store: EmbeddingStore) -> dict[str, Any]:
 
 
 def _update(
-    index: VectorIndex, collection: str, content: str, chunks: Table, store: EmbeddingStore, log: Log
+    index: VectorIndex,
+    collection: str,
+    content: str,
+    chunks: Table,
+    store: EmbeddingStore,
+    rebuild: bool,
+    log: Log,
 ) -> BuildReport:
-    """Write the difference between the chunks table and the newest state of the collection."""
+    """Write the difference between the chunks table and the newest state of the collection, or all of it."""
     base = index.latest(collection)
     have = index.row_digests(base) if base else {}
     want = dict(_pairs(chunks))
-    changed = [chunk_id for chunk_id, row in want.items() if have.get(chunk_id) != row]
+    changed = [chunk_id for chunk_id, row in want.items() if rebuild or have.get(chunk_id) != row]
     gone = [chunk_id for chunk_id in have if chunk_id not in want]
     if base and not changed and not gone:
         return BuildReport(base, content)

@@ -1,23 +1,28 @@
 """The asset that parses."""
 
+from dataclasses import replace
+
 import dagster as dg
+from pydantic import Field
 
 from llm_assets.corpora import documents, metadata
 from llm_assets.corpora.opening import open_source, parse_options
-from llm_assets.corpora.settings import CorpusSpec
+from llm_assets.corpora.settings import CorpusSpec, ParseSettings
+from llm_assets.launchpad import applied, config_of
 from llm_assets.stages import Stages
 from resources.dagster_platform import PlatformResource
 
 
-class DocumentsConfig(dg.Config):
-    """Parameters of one run."""
+class IngestParameters(ParseSettings):
+    """What one run may change."""
 
-    reparse: bool = False
-    """Parse every file again, changed or not."""
+    reparse: bool = Field(default=False, description="Parse every file again, changed or not.")
+    workers: int | None = Field(default=None, ge=1, le=512, description="Parser processes; by default the target's.")
 
 
 def documents_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
     settings = spec.settings
+    parameters = IngestParameters(**settings.parse.model_dump())
 
     @stages.asset(
         "documents",
@@ -28,18 +33,19 @@ def documents_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
             settings.source,
             parse_options(spec).fingerprint,
         ),
+        config=config_of(f"documents of {spec.id}", parameters, without=("strategy",)),  # it decides the text
     )
-    def documents_table(
-        context: dg.AssetExecutionContext, config: DocumentsConfig, platform: PlatformResource
-    ) -> dg.MaterializeResult:
+    def documents_table(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+        asked = applied(parameters, context)
+        asked_for = replace(spec, settings=settings.model_copy(update={"parse": asked}))
         with stages.hold(context, platform) as opened:
             report = documents.ingest(
                 opened,
-                spec,
+                asked_for,
                 open_source(spec),
-                parse_options(spec),
-                workers=opened.profile.parser_workers,
-                reparse=config.reparse,
+                parse_options(asked_for),
+                workers=asked.workers or opened.profile.parser_workers,
+                reparse=asked.reparse,
                 log=context.log.info,
             )
             stages.observed(

@@ -5,6 +5,7 @@ import dagster as dg
 from llm_assets.corpora import chunks, embeddings
 from llm_assets.corpora.opening import open_store
 from llm_assets.corpora.settings import CorpusSpec
+from llm_assets.launchpad import config_of, of_run
 from llm_assets.reporting import rate
 from llm_assets.stages import Stages
 from resources.accelerators.resource import AcceleratorResource
@@ -22,13 +23,14 @@ def embeddings_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
         kinds={"python", "lance"},
         version=(settings.embedder.decisive,),
         pool=settings.embedder.pool,
+        config=config_of(f"embeddings of {spec.id}", settings.embedder, only=("threads",)),
     )
     def embeddings_table(
         context: dg.AssetExecutionContext, platform: PlatformResource, accelerator: AcceleratorResource
     ) -> dg.MaterializeResult:
         with (
             stages.leased(context, platform, accelerator, settings.embedder.pool) as (opened, held),
-            open_store(opened, spec, held.start) as store,
+            open_store(opened, of_run(spec, "embedder", context), held.start) as store,
         ):
             report = embeddings.embed_corpus(opened, spec, store, log=context.log.info)
             version = digest_json(

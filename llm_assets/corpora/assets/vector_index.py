@@ -1,14 +1,23 @@
 """The asset that builds and serves the index."""
 
 import dagster as dg
+from pydantic import Field
 
 from llm_assets.corpora import evaluation, metadata, vector_index
 from llm_assets.corpora.opening import open_chunker, open_store
 from llm_assets.corpora.settings import CorpusSpec
+from llm_assets.launchpad import applied, config_of
+from llm_assets.schema import Settings
 from llm_assets.stages import Stages
 from resources.accelerators.resource import AcceleratorResource
 from resources.dagster_platform import PlatformResource
 from resources.profile import load_profile
+
+
+class IndexParameters(Settings):
+    """What one run may change."""
+
+    rebuild: bool = Field(default=False, description="Write every row again and verify it, even if nothing changed.")
 
 
 def vector_index_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
@@ -32,6 +41,7 @@ def vector_index_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
         ),
         checks=[check, name_check],
         pool=pool,
+        config=config_of(f"vector_index of {spec.id}", IndexParameters()),
     )
     def served_collection(
         context: dg.AssetExecutionContext, platform: PlatformResource, accelerator: AcceleratorResource
@@ -47,6 +57,7 @@ def vector_index_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
                 chunker=open_chunker(opened, spec).fingerprint,
                 evaluate=evaluation.measure(opened, spec, store),
                 gate=lambda metrics: evaluation.gate_problems(spec, metrics),
+                rebuild=applied(IndexParameters(), context).rebuild,
                 log=context.log.info,
             )
             if report.pinned:
