@@ -1,0 +1,34 @@
+"""Stopping: every process must leave at the same step, or those that go on wait for ever for the others."""
+
+from __future__ import annotations
+
+import signal
+
+import torch
+import torch.distributed as dist
+
+from llm_assets.training.devices.here import Devices
+
+
+class Stop:
+    """Whether to stop, agreed by all processes of a training. SIGTERM to any one of them asks for it.
+
+    Args:
+        devices: of this process.
+    """
+
+    def __init__(self, devices: Devices) -> None:
+        self._devices = devices
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def agreed(self) -> bool:
+        """Whether any process was asked to stop. Every process calls it once a step."""
+        if self._devices.world > 1:
+            asked = torch.tensor(int(self._asked))
+            dist.all_reduce(asked, dist.ReduceOp.MAX)
+            self._asked = bool(asked.item())
+        return self._asked
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
