@@ -12,9 +12,11 @@ from llm_assets.instance import warn_if_foreign
 from llm_assets.jobs import all_jobs
 from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from resources.config_errors import with_plain_errors
+from resources.dagster_alerts import ALERTS_KEY, AlertsResource
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.profile import CONFIGS, ROOT, load_profile, target_name
 from sensors.accelerators import accelerators_picture
+from sensors.run_failures import run_failures
 
 # The observable source is beta in this release; the range in pyproject.toml pins the behaviour that was tested.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=r".*(execution_type|observable_source_asset)")
@@ -31,9 +33,10 @@ def defs() -> dg.Definitions:
         resources={
             PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS)),
             ACCELERATOR_KEY: AcceleratorResource(),
+            ALERTS_KEY: AlertsResource(target=target_name(CONFIGS)),
         },
         assets=[accelerators],
-        sensors=[accelerators_picture],
+        sensors=[accelerators_picture, run_failures],
         executor=EXECUTORS[load_profile().executor],
         jobs=all_jobs(loaded),
         loggers={"console": console_logger},

@@ -13,8 +13,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from resources.alerts.settings import AlertSettings, RetrySettings
 from resources.config_errors import ConfigError, explain, read_yaml, shown
 from resources.templates import render_env
+from resources.tracking.settings import TrackingSettings
 from resources.vector_index.weaviate_settings import ServerSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +33,7 @@ class Profile(BaseModel):
         description="Folder for tables, indexes, models, caches and, by default, the state database."
     )
     state_url: str | None = Field(
-        default=None, description="State database; PostgreSQL where several hosts share one."
+        default=None, repr=False, description="State database; PostgreSQL where several hosts share one."
     )
     index: Literal["lancedb", "weaviate"] = Field(
         default="lancedb",
@@ -45,7 +47,12 @@ class Profile(BaseModel):
     workers: int | None = Field(
         default=None, ge=1, description="Parser processes of a step; by default one per core."
     )
+    tracking: TrackingSettings = Field(
+        default=TrackingSettings(), description="Where MLflow is told of trainings and promotions."
+    )
     vars: dict[str, Any] = Field(default_factory=dict, description="Overrides of the top-level vars.")
+    alerts: AlertSettings = Field(default=AlertSettings(), description="Who is told of failures.")
+    retries: RetrySettings = Field(default=RetrySettings(), description="What is done about them first.")
 
     @property
     def parser_workers(self) -> int:

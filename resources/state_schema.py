@@ -121,3 +121,108 @@ trained_on = sa.Table(
     sa.Column("corpus", sa.String, primary_key=True),
     sa.Column("doc_id", sa.String, primary_key=True),
 )
+
+# Every finished training of a fine-tune, also with parameters changed at launch; the newest is what is examined next.
+trained_runs = sa.Table(
+    "trained_runs",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("tenant", sa.String, nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("key", sa.String, nullable=False),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("base", sa.String, nullable=False),
+    sa.Column("base_digest", sa.String, nullable=False),
+    sa.Column("data", sa.String, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("trained_at", sa.Float, nullable=False),
+)
+
+# From what each promoted version came: written with its promotion, and kept after it.
+lineage = sa.Table(
+    "lineage",
+    metadata,
+    sa.Column("tenant", sa.String, primary_key=True),
+    sa.Column("model", sa.String, primary_key=True),
+    sa.Column("version", sa.String, primary_key=True),
+    sa.Column("data_version", sa.String, nullable=False),
+    sa.Column("config_digest", sa.String, nullable=False),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("code_version", sa.String, nullable=False),
+    sa.Column("base", sa.String, nullable=False),
+    sa.Column("base_digest", sa.String, nullable=False),
+    sa.Column("evaluation", sa.JSON, nullable=False),
+    sa.Column("decision", sa.JSON, nullable=False),
+    sa.Column("documents", sa.Integer, nullable=False),
+    sa.Column("run_key", sa.String, nullable=False),
+    sa.Column("dagster_run", sa.String),
+    sa.Column("made_at", sa.Float, nullable=False),
+)
+
+# What the tracking server has still to be told, in this order; `refused` says why it never will be.
+tracking_outbox = sa.Table(
+    "tracking_outbox",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("run_key", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("content", sa.JSON, nullable=False),
+    sa.Column("noted_at", sa.Float, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("refused", sa.String),
+)
+
+# The runs that the tracking server is told of: `told` is the last step of each figure, so that none is told twice.
+tracking_runs = sa.Table(
+    "tracking_runs",
+    metadata,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("experiment", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("told", sa.JSON, nullable=False),
+)
+
+# What was last heard of each tracking server, and the name that it knows this state database by.
+tracking_servers = sa.Table(
+    "tracking_servers",
+    metadata,
+    sa.Column("destination", sa.String, primary_key=True),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("reached_at", sa.Float),
+    sa.Column("failed_at", sa.Float),
+    sa.Column("failure", sa.String),
+)
+
+# What people are to be told, once a key and channel: `log`, `slack` or `webhook`. A row is sent until `delivered_at` is
+# set, and kept some weeks after that, so that nothing is told twice.
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("channel", sa.String, primary_key=True),
+    sa.Column("alert", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("next_at", sa.Float, nullable=False),
+    sa.Column("delivered_at", sa.Float),
+    sa.Column("problem", sa.String),
+)
+
+# Every finished run that was looked at: why it failed, and when it is tried again, as which run.
+finished_runs = sa.Table(
+    "finished_runs",
+    metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("kind", sa.String),
+    sa.Column("retry_at", sa.Float),
+    sa.Column("retried_as", sa.String),
+    sa.Column("seen_at", sa.Float, nullable=False),
+)
+
+# Runs that a sensor has asked for, so that of several daemons one starts them.
+requested_runs = sa.Table(
+    "requested_runs",
+    metadata,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("claimed_at", sa.Float, nullable=False),
+)
