@@ -146,7 +146,7 @@ def _job(run: Run, spec: FineTuneSpec, data: Path) -> EvaluateJob:
     training = spec.settings.training
     return EvaluateJob(
         model=str(run.base.path),
-        adapter=str(run.adapter),
+        adapter=str(run.weights),
         data=str(data),
         settings=spec.settings.evaluation.model_dump(),
         max_tokens=training.max_tokens,

@@ -58,7 +58,7 @@ def of_tuned_model(run: fine_tune.Run, trained: bool, seconds: float, documents:
         "loss curve": picture(charts.loss_curve(figures), "loss of each step"),
         "base model": run.base.reference,
         "version": run.version,
-        "adapter": dg.MetadataValue.path(run.adapter),
+        "adapter": dg.MetadataValue.path(run.weights),
     }
 
 

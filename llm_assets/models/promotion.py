@@ -157,7 +157,7 @@ def consider(state: State, spec: FineTuneSpec, run: Run, metrics: Mapping[str, f
     pinned = is_pinned(state, spec.tenant, "model", spec.name)
     moved = decision.promote and not pinned
     if moved:
-        moved = promote(state, spec.tenant, spec.name, run.version, run.adapter, metrics)
+        moved = promote(state, spec.tenant, spec.name, run.version, run.weights, metrics)
     kept = history(state, spec.tenant, spec.name)
     return Outcome(decision, run.version, next(iter(kept), None), moved, pinned, len(kept[1:]))
 

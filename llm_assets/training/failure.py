@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from llm_assets.training.jobs import write_json
+from llm_assets.training.memory import peak_bytes
 
 FAILURE = "failure.json"
+OUT_OF_MEMORY = "OutOfMemory"
+
+# How torch says it: its own allocator on a CPU, C++ under it, and CUDA's libraries.
+_NO_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "std::bad_alloc",
+    "out of memory",
+    "cublas_status_alloc_failed",
+)
+
+
+class TrainingFailure(RuntimeError):
+    """A training that cannot go on.
+
+    Args:
+        message: names the training, the step and the way out.
+        step: at which it happened.
+        example_ids: what that step saw.
+    """
+
+    def __init__(self, message: str, *, step: int, example_ids: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.step, self.example_ids = step, tuple(example_ids)
 
 
 @contextmanager
 def told(run: Path) -> Iterator[None]:
-    """Write an exception's type and message to the run directory, and let it pass."""
-    (run / FAILURE).unlink(missing_ok=True)
+    """Write what an exception says to the run directory, and let it pass.
+
+    Of several processes the one that fails first tells: the others only miss it.
+    """
     try:
         yield
     except Exception as error:
-        write_json(run / FAILURE, {"kind": type(error).__name__, "message": str(error)})
+        if not (run / FAILURE).exists():
+            write_json(run / FAILURE, described(error))
         raise
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """An exception as the waiting step reads it: kind, message, step, peak of memory and what was trained on then."""
+    told_of = {"kind": OUT_OF_MEMORY if is_out_of_memory(error) else type(error).__name__, "message": str(error)}
+    found: dict[str, Any] = {**told_of, "step": getattr(error, "step", None), "peak_bytes": peak_bytes()}
+    if example_ids := getattr(error, "example_ids", ()):
+        found["example_ids"] = list(example_ids)
+    return found
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out, of the device or of the machine."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _NO_MEMORY)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+SUMMARY, PROVENANCE = "training.json", "provenance.json"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -32,6 +34,7 @@ class TrainJob(Job):
         settings: `TrainingSettings` as a dictionary.
         threads: CPU threads; None: those of the lease.
         label: who is trained, for progress lines.
+        provenance: what the result is made of; it is sealed with it.
     """
 
     model: str
@@ -40,6 +43,7 @@ class TrainJob(Job):
     settings: dict[str, Any]
     threads: int | None
     label: str
+    provenance: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class EvaluateJob(Job):
     chat: bool
     threads: int | None
     label: str
+
+
+def result_folder(method: str) -> str:
+    """Where a run keeps its result: `model` holds all weights, `adapter` those beside a base model."""
+    return "model" if method == "full" else "adapter"
 
 
 def write_json(file: Path, value: object) -> None:

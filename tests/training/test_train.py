@@ -32,7 +32,7 @@ class Interrupt(Exception):
 
 
 def weights(run: Run) -> str:
-    return file_digest(run.adapter / "adapter_model.safetensors")
+    return file_digest(run.weights / "adapter_model.safetensors")
 
 
 def when(fact: Callable[[], object], act: Callable[[], object]) -> Callable[[], None]:
@@ -137,7 +137,7 @@ def test_a_broken_model_is_named_and_nothing_counts_as_trained(tmp_path: Path, w
         train(run, spec, rows_of(spec))
     assert not run.finished
     with pytest.raises(fine_tune.UntrainedError, match="materialise acme/places/tuned_model first"):
-        fine_tune.finished_run(with_model, spec, rows_of(spec))
+        fine_tune.newest_run(with_model, spec, rows_of(spec))
 
 
 def _runs_training(pid: int) -> bool:

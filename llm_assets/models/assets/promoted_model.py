@@ -23,7 +23,7 @@ def promoted_model_asset(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinit
     def promoted_model(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         with stages.hold(context, platform) as opened:
             rows = training_set.load_training_set(opened, spec)
-            run = fine_tune.finished_run(opened, spec, rows)
+            run = fine_tune.newest_run(opened, spec, rows)
             found = evaluation.judge(run, spec, rows)
             outcome = promotion.consider(opened.state, spec, run, found.metrics)
             (context.log.info if outcome.decision.promote else context.log.warning)(f"{spec.id}: {outcome.summary}")

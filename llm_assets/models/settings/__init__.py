@@ -4,7 +4,7 @@ from llm_assets.models.settings.data import CorpusExamplesSettings, DataSettings
 from llm_assets.models.settings.evaluation import EvaluationSettings
 from llm_assets.models.settings.fine_tune import FineTuneSettings, FineTuneSpec, FineTuneTests
 from llm_assets.models.settings.gate import GateSettings, MetricName
-from llm_assets.models.settings.training import LoraSettings, TrainingSettings
+from llm_assets.models.settings.training import LoraSettings, Method, TrainingSettings
 
 __all__ = [
     "CorpusExamplesSettings",
@@ -16,6 +16,7 @@ __all__ = [
     "FineTuneTests",
     "GateSettings",
     "LoraSettings",
+    "Method",
     "MetricName",
     "TrainingSettings",
 ]

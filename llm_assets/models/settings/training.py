@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from llm_assets.schema import Settings
 
+Method = Literal["lora", "qlora", "full"]
+
 
 class LoraSettings(Settings):
     """The adapter: small matrices beside the frozen weights."""
@@ -23,6 +25,11 @@ class LoraSettings(Settings):
 class TrainingSettings(Settings):
     """How the model is trained. All but the last four decide the result."""
 
+    method: Method = Field(
+        default="lora",
+        description="lora: an adapter; qlora: an adapter on a base model in 4 bits (needs bitsandbytes and a device "
+        "that it supports); full: all weights, for several times the memory.",
+    )
     lora: LoraSettings = LoraSettings()
     epochs: float = Field(default=2, gt=0, description="Passes over the data.")
     max_steps: int | None = Field(default=None, ge=1, description="Stop after this many steps at most.")
@@ -52,4 +59,6 @@ class TrainingSettings(Settings):
     @property
     def decisive(self) -> dict[str, object]:
         """What decides the result: not how it is carried out."""
-        return self.model_dump(exclude={"micro_batch", "checkpoint_steps", "threads", "pool"})
+        carried_out = {"micro_batch", "checkpoint_steps", "threads", "pool"}
+        adapter = {"lora"} if self.method == "full" else set[str]()
+        return self.model_dump(exclude=carried_out | adapter)
