@@ -1,4 +1,4 @@
-# make demo [TARGET=weaviate] | dev | test | test-long | weaviate | lint | bench
+# make demo [TARGET=weaviate] | dev | tracking | test | test-long | weaviate | lint | bench
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ ifeq ($(origin TARGET),command line)
 export LLM_ASSETS_TARGET := $(TARGET)
 endif
 
-.PHONY: demo demo-pools dev test test-long weaviate lint bench install clean-state
+.PHONY: demo demo-pools dev tracking test test-long weaviate lint bench install clean-state
 .DEFAULT_GOAL := demo
 
 # Everything is installed once, and again when what is wanted has changed.
@@ -42,6 +42,18 @@ demo-pools: install
 # The Dagster UI on http://127.0.0.1:3000
 dev: install
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
+
+# The MLflow UI on http://127.0.0.1:5000, over the database of the target; in an environment of its own, because
+# MLflow's server takes pyarrow and pandas back. The same version as in pyproject.toml.
+MLFLOW := .venv-tracking/bin/mlflow
+tracking: install $(MLFLOW)
+	@$(BIN)/python -m resources.tracking.ui $(MLFLOW) $(or $(PORT),5000)
+$(MLFLOW): constraints.txt
+	@echo "Installing MLflow's server into .venv-tracking (once, half a minute) ..."
+	@test -x .venv-tracking/bin/python || $(PYTHON) -m venv .venv-tracking
+	@VIRTUAL_ENV=.venv-tracking $(BIN)/uv pip install --quiet --python .venv-tracking/bin/python --compile-bytecode \
+	  "$$(sed -n 's/^mlflow-skinny/mlflow/p' constraints.txt)"
+	@touch $@
 
 test: install
 	@# Without a server its tests are skipped, and say why.

@@ -1,0 +1,124 @@
+"""What the tracking server has still to be told: rows of the state database, sent in their order."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from resources import state_schema as schema
+from resources.state import State, now
+
+Kind = Literal["run", "metrics", "artifact", "version", "alias"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to be told.
+
+    Attributes:
+        seq: its place in the order.
+        run_key: the run it is about.
+        kind: what `content` is.
+        content: plain values.
+        attempts: how often a server that was there has failed on it.
+    """
+
+    seq: int
+    run_key: str
+    kind: Kind
+    content: dict[str, Any]
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was last heard of a server.
+
+    Attributes:
+        waiting: things that it has still to be told.
+        refused: things that it will never take.
+        failure: why the last attempt to reach it failed; None after one that did not.
+    """
+
+    waiting: int
+    refused: int
+    failure: str | None
+
+
+def note(connection: sa.Connection, run_key: str, kind: Kind, content: Mapping[str, Any]) -> None:
+    """Put a thing at the end, inside a transaction of the caller: both are kept, or none."""
+    row = {"run_key": run_key, "kind": kind, "content": dict(content), "noted_at": now(), "attempts": 0}
+    connection.execute(schema.tracking_outbox.insert().values(**row))
+
+
+def first(state: State) -> Item | None:
+    """What is to be told next."""
+    table = schema.tracking_outbox
+    row = state.first(sa.select(table).where(table.c.refused.is_(None)).order_by(table.c.seq).limit(1))
+    return Item(row["seq"], row["run_key"], row["kind"], row["content"], row["attempts"]) if row else None
+
+
+def done(state: State, item: Item) -> None:
+    """It was told."""
+    table = schema.tracking_outbox
+    with state.write() as connection:
+        connection.execute(table.delete().where(table.c.seq == item.seq))
+
+
+def failed(state: State, item: Item, reason: str, *, for_ever: bool) -> None:
+    """A server that was there has failed on it; `for_ever` takes it out of the order, and keeps the reason."""
+    table = schema.tracking_outbox
+    change = {"attempts": item.attempts + 1} | ({"refused": reason} if for_ever else {})
+    with state.write() as connection:
+        connection.execute(table.update().where(table.c.seq == item.seq).values(**change))
+
+
+def refused(state: State) -> list[dict[str, Any]]:
+    """What was refused, oldest first: `run_key`, `kind`, `refused`."""
+    table = schema.tracking_outbox
+    columns = (table.c.run_key, table.c.kind, table.c.refused)
+    return state.rows(sa.select(*columns).where(table.c.refused.is_not(None)).order_by(table.c.seq))
+
+
+def try_again(state: State) -> int:
+    """Put what was refused back into the order. Returns how many."""
+    table = schema.tracking_outbox
+    with state.write() as connection:
+        again = table.update().where(table.c.refused.is_not(None)).values(refused=None, attempts=0)
+        return connection.execute(again).rowcount
+
+
+def heard(state: State, destination: str) -> Heard:
+    """What waits, and what was last heard of the server at `destination`."""
+    table, servers = schema.tracking_outbox, schema.tracking_servers
+    count = sa.select(sa.func.count()).select_from(table)
+    with state.read() as connection:
+        waiting = connection.execute(count.where(table.c.refused.is_(None))).scalar_one()
+        lost = connection.execute(count.where(table.c.refused.is_not(None))).scalar_one()
+        failure = connection.execute(
+            sa.select(servers.c.failure).where(servers.c.destination == destination)
+        ).scalar_one_or_none()
+    return Heard(waiting, lost, failure)
+
+
+def hear(state: State, destination: str, failure: str | None) -> None:
+    """Note that the server was reached, or why it was not."""
+    change = {"failed_at": now(), "failure": failure} if failure else {"reached_at": now(), "failure": None}
+    servers = schema.tracking_servers
+    with state.write() as connection:
+        connection.execute(servers.update().where(servers.c.destination == destination).values(**change))
+
+
+def source(state: State, destination: str) -> str:
+    """The name that this state database has for a server: two of them may tell one server of equal runs."""
+    servers = schema.tracking_servers
+    with state.lock("tracking-source"):
+        row = state.first(sa.select(servers.c.source).limit(1))
+        name = row["source"] if row else uuid.uuid4().hex[:12]
+        if state.first(sa.select(servers).where(servers.c.destination == destination)) is None:
+            state.put(servers, [{"destination": destination, "source": name}])
+    return name
