@@ -17,6 +17,7 @@ from resources.templates import env_var, render, var_function
 
 if TYPE_CHECKING:
     from llm_assets.corpora.settings import CorpusSpec
+    from llm_assets.models.settings import FineTuneSpec
 
 S = TypeVar("S", bound=Settings)
 Fail = Callable[[tuple[str | int, ...], str], ConfigError]
@@ -77,6 +78,15 @@ def corpora(tenant: str = "*") -> Iterator[CorpusSpec]:
     for attributes, positions in _components("Corpus", tenant):
         settings, owner, folder, _ = read_settings(CorpusSettings, attributes, positions)
         yield CorpusSpec(owner, folder, settings)
+
+
+def fine_tunes(tenant: str = "*") -> Iterator[FineTuneSpec]:
+    """Every fine-tune that is configured, of one tenant or of all, without loading Dagster."""
+    from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
+
+    for attributes, positions in _components("FineTune", tenant):
+        settings, owner, folder, _ = read_settings(FineTuneSettings, attributes, positions)
+        yield FineTuneSpec(owner, folder, settings)
 
 
 def _components(kind: str, tenant: str) -> Iterator[tuple[Any, SourcePositionTree]]:

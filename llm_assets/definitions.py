@@ -10,6 +10,8 @@ from llm_assets.accelerators_assets import accelerators
 from llm_assets.console import console_logger
 from llm_assets.instance import warn_if_foreign
 from llm_assets.jobs import all_jobs
+from llm_assets.watching.reports import source_checks
+from llm_assets.watching.watched import watched
 from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from resources.config_errors import with_plain_errors
 from resources.dagster_alerts import ALERTS_KEY, AlertsResource
@@ -17,6 +19,7 @@ from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.profile import CONFIGS, ROOT, load_profile, target_name
 from sensors.accelerators import accelerators_picture
 from sensors.run_failures import run_failures
+from sensors.source_files import source_files_sensors
 
 # The observable source is beta in this release; the range in pyproject.toml pins the behaviour that was tested.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=r".*(execution_type|observable_source_asset)")
@@ -29,6 +32,7 @@ def defs() -> dg.Definitions:
     """Load the components, and add what they share: resources, executor, jobs, logging."""
     warn_if_foreign()
     loaded = with_plain_errors(lambda: dg.load_from_defs_folder(path_within_project=ROOT), CONFIGS)
+    sources, jobs = watched(loaded), all_jobs(loaded)
     shared = dg.Definitions(
         resources={
             PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS)),
@@ -36,9 +40,10 @@ def defs() -> dg.Definitions:
             ALERTS_KEY: AlertsResource(target=target_name(CONFIGS)),
         },
         assets=[accelerators],
-        sensors=[accelerators_picture, run_failures],
+        sensors=[accelerators_picture, run_failures, *source_files_sensors(sources, jobs)],
         executor=EXECUTORS[load_profile().executor],
-        jobs=all_jobs(loaded),
+        asset_checks=source_checks(sources),
+        jobs=jobs,
         loggers={"console": console_logger},
     )
     return dg.Definitions.merge(loaded, shared)

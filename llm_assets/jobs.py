@@ -1,35 +1,96 @@
-"""Jobs over everything that is configured: `everything`, `ingest` and `train`."""
+"""The jobs: `everything`, `ingest`, `train` and `evaluate` over all that is configured, and the same for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
+
 CORPUS_STAGES = ("documents", "chunks", "embeddings", "vector_index", "retrieval_evaluation")
-READABLE = {"loggers": {"console": {}}}  # progress lines instead of every event; the launchpad shows and changes it
 MODEL_STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
+EXAMINATIONS = ("retrieval_evaluation", "evaluation")
+READABLE = {"loggers": {"console": {}}}  # progress lines instead of every event; the launchpad shows and changes it
+
+OVER_ALL = {
+    "everything": ("Every corpus and every model, from the files to what is served.", CORPUS_STAGES + MODEL_STAGES),
+    "ingest": ("Every corpus, from the files to the served index.", CORPUS_STAGES),
+    "train": ("Every model, from its training set to its promotion.", MODEL_STAGES),
+    "evaluate": ("How well every index answers, and every tuned model.", EXAMINATIONS),
+}
+OF_EACH = {
+    "ingest": ("{id}, from its files to the served index.", CORPUS_STAGES),
+    "train": ("{id}, from its training set to its promotion.", MODEL_STAGES),
+    "evaluate": ("How well {id} answers.", EXAMINATIONS),
+}
 
 
-def all_jobs(defs: dg.Definitions) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The jobs; one that would select nothing is left out."""
-    keys = [key for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition) for key in asset.keys]
-    jobs = {
-        "everything": (
-            "Every corpus and every model, from the files to what is served.",
-            CORPUS_STAGES + MODEL_STAGES,
-        ),
-        "ingest": ("Every corpus, from the files to the served index.", CORPUS_STAGES),
-        "train": ("Every model, from its training set to its promotion.", MODEL_STAGES),
+@dataclass(frozen=True)
+class Part:
+    """A corpus or a model: the assets of a tenant under one name."""
+
+    tenant: str
+    name: str
+    kind: str
+    assets: tuple[dg.AssetSpec, ...]
+
+    @property
+    def id(self) -> str:
+        """`tenant/name`."""
+        return f"{self.tenant}/{self.name}"
+
+
+def parts(defs: dg.Definitions) -> list[Part]:
+    """The corpora and models of loaded definitions, by the tags of their assets."""
+    found: dict[tuple[str, str, str], list[dg.AssetSpec]] = {}
+    for asset in defs.assets or ():
+        for spec in asset.specs if isinstance(asset, dg.AssetsDefinition) else ():
+            kind = next((kind for kind in ("corpus", "model") if kind in spec.tags), None)
+            if kind and "tenant" in spec.tags:
+                found.setdefault((spec.tags["tenant"], spec.tags[kind], kind), []).append(spec)
+    return [Part(*who, tuple(specs)) for who, specs in found.items()]
+
+
+def job_names(found: Iterable[Part], verb: str) -> Mapping[str, str]:
+    """The name of the job that does `verb` to each part, by its id.
+
+    `ingest_acme_handbook`; where two parts would share a name (`a/b_c` and `a_b/c`), both have two underscores.
+    """
+    plain = {part.id: f"{part.tenant}_{part.name}" for part in found}
+    taken = Counter(plain.values())
+    return {
+        one: f"{verb}_{name}" if taken[name] == 1 else f"{verb}_{one.replace('/', '__')}"
+        for one, name in plain.items()
     }
-    return [
-        dg.define_asset_job(
-            name, selection=dg.AssetSelection.assets(*selected), description=description, config=READABLE
-        )
-        for name, (description, stages) in jobs.items()
-        if (selected := list(_of_stages(keys, stages)))
-    ]
 
 
-def _of_stages(keys: Iterable[dg.AssetKey], stages: tuple[str, ...]) -> Iterable[dg.AssetKey]:
-    return (key for key in keys if key.path[-1] in stages)
+def all_jobs(defs: dg.Definitions) -> list[Job]:
+    """The jobs; one that would select nothing is left out."""
+    found = parts(defs)
+    specs = [spec for part in found for spec in part.assets]
+    over_all = [_job(verb, text, _of_stages(specs, stages), {}) for verb, (text, stages) in OVER_ALL.items()]
+    return [job for job in [*over_all, *_of_each(found)] if job]
+
+
+def _of_each(found: list[Part]) -> Iterable[Job | None]:
+    for verb, (text, stages) in OF_EACH.items():
+        names = job_names(found, verb)
+        for part in found:
+            tags = {"tenant": part.tenant, part.kind: part.name}
+            yield _job(names[part.id], text.format(id=part.id), _of_stages(part.assets, stages), tags)
+
+
+def _job(name: str, text: str, keys: list[dg.AssetKey], tags: Mapping[str, str]) -> Job | None:
+    if not keys:
+        return None
+    selection = dg.AssetSelection.assets(*keys)
+    return dg.define_asset_job(name, selection=selection, description=text, config=READABLE, tags=tags)
+
+
+def _of_stages(specs: Iterable[dg.AssetSpec], stages: tuple[str, ...]) -> list[dg.AssetKey]:
+    return [spec.key for spec in specs if spec.tags.get("stage") in stages]

@@ -114,8 +114,7 @@ class State:
 
     def put_in(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         """`put` inside a transaction that the caller holds."""
-        dialect = _insert_of(self._url)
-        insert = dialect(table)
+        insert = self.insert(table)
         keys = [column.name for column in table.primary_key]
         changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
         statement = (
@@ -124,6 +123,10 @@ class State:
             else insert.on_conflict_do_nothing(index_elements=keys)
         )
         connection.execute(statement, list(rows))
+
+    def insert(self, table: sa.Table) -> Any:  # the two dialects' inserts have no common type
+        """An INSERT of this database's dialect, which knows ON CONFLICT."""
+        return _insert_of(self._url)(table)
 
     def _prepare(self) -> None:
         try:

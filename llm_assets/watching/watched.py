@@ -1,0 +1,115 @@
+"""What is watched: the files of every corpus and the examples of every model that follow their changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from llm_assets.automation import ON_CHANGE
+from llm_assets.jobs import Part, job_names, parts
+from llm_assets.models.examples import read_content
+from resources.digests import digest
+from resources.sources import SourceError, SourceFile
+
+if TYPE_CHECKING:
+    from llm_assets.corpora.settings import CorpusSpec
+    from llm_assets.models.settings import FineTuneSpec
+
+SHORT = 16  # characters of a version: it stands in cursors, tags and run keys
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An asset of a chain, as it is configured now: what it reads and the version of its code and settings."""
+
+    key: dg.AssetKey
+    reads: tuple[dg.AssetKey, ...]
+    code_version: str | None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A source that is watched.
+
+    Attributes:
+        id: `tenant/name` of its corpus or model.
+        key: the asset of its files.
+        location: as people wrote it.
+        list: lists its files; raises SourceError.
+        may_be_empty: whether no file at all is a state like another.
+        job: what takes it to what is served; None where a changed data version alone starts what follows.
+        content: the data version of a source without a job.
+        stages: the assets of the job.
+    """
+
+    id: str
+    key: dg.AssetKey
+    location: str
+    list: Callable[[], Sequence[SourceFile]]
+    may_be_empty: bool
+    job: str | None = None
+    content: Callable[[], str] = str
+    stages: tuple[Stage, ...] = ()
+
+    def wanted(self, files_version: str) -> str:
+        """Names what is to be served: the files, and the settings with which they are read."""
+        return digest(files_version, *(str(stage.code_version) for stage in self.stages))[:SHORT]
+
+
+def watched(defs: dg.Definitions) -> list[Watched]:
+    """Everything that is watched, of loaded definitions."""
+    from llm_assets.configs import corpora, fine_tunes
+
+    found = {part.id: part for part in parts(defs)}
+    jobs = job_names(found.values(), "ingest")
+    corpus_sources = [_corpus(spec, jobs[spec.id], _stages(found[spec.id])) for spec in corpora()]
+    return [source for source in (*corpus_sources, *map(_examples, fine_tunes())) if source]
+
+
+def _stages(part: Part) -> Iterable[Stage]:
+    return (Stage(spec.key, tuple(dep.asset_key for dep in spec.deps), spec.code_version) for spec in part.assets)
+
+
+def _corpus(spec: CorpusSpec, job: str, stages: Iterable[Stage]) -> Watched | None:
+    """The source of a corpus; None where its `automation` is another."""
+    from llm_assets.corpora.opening import open_source
+
+    if spec.settings.automation != ON_CHANGE:
+        return None
+    source = spec.settings.source
+    return Watched(
+        id=spec.id,
+        key=dg.AssetKey([spec.tenant, spec.name, "source_files"]),
+        location=source.path,
+        list=lambda: open_source(spec).list(),
+        may_be_empty=source.allow_empty,
+        job=job,
+        stages=tuple(stages),
+    )
+
+
+def _examples(spec: FineTuneSpec) -> Watched | None:
+    """The file of examples of a model; None where it has none, or its `automation` is another."""
+    file = spec.examples_file
+    if file is None or spec.settings.automation != ON_CHANGE:
+        return None
+    return Watched(
+        id=spec.id,
+        key=dg.AssetKey([spec.tenant, spec.name, "examples"]),
+        location=str(file),
+        list=lambda: [_stat(file)],
+        may_be_empty=False,
+        content=lambda: digest(read_content(file)),
+    )
+
+
+def _stat(file: Path) -> SourceFile:
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise SourceError(f"examples '{file}' cannot be read: {error.strerror}") from error
+    return SourceFile(str(file), found.st_size, f"{found.st_mtime_ns}:{found.st_size}")
