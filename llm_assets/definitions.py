@@ -10,6 +10,7 @@ from llm_assets.accelerators_assets import accelerators
 from llm_assets.console import console_logger
 from llm_assets.instance import warn_if_foreign
 from llm_assets.jobs import all_jobs
+from llm_assets.overview.asset import overview
 from llm_assets.watching.reports import source_checks
 from llm_assets.watching.watched import watched
 from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
@@ -18,6 +19,8 @@ from resources.dagster_alerts import ALERTS_KEY, AlertsResource
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.profile import CONFIGS, ROOT, load_profile, target_name
 from sensors.accelerators import accelerators_picture
+from sensors.automation import automation_sensors
+from sensors.overview import overview_refresh
 from sensors.run_failures import run_failures
 from sensors.source_files import source_files_sensors
 
@@ -39,8 +42,14 @@ def defs() -> dg.Definitions:
             ACCELERATOR_KEY: AcceleratorResource(),
             ALERTS_KEY: AlertsResource(target=target_name(CONFIGS)),
         },
-        assets=[accelerators],
-        sensors=[accelerators_picture, run_failures, *source_files_sensors(sources, jobs)],
+        assets=[accelerators, overview],
+        sensors=[
+            accelerators_picture,
+            overview_refresh,
+            run_failures,
+            *source_files_sensors(sources, jobs),
+            *automation_sensors(loaded),
+        ],
         executor=EXECUTORS[load_profile().executor],
         asset_checks=source_checks(sources),
         jobs=jobs,
