@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import dagster as dg
 from pydantic import BaseModel
 
+from llm_assets.following import condition, freshness
 from llm_assets.reporting import clear_failures
 from llm_assets.schema import Described
 from resources.accelerators.configuration import load_accelerators
@@ -92,6 +93,8 @@ class Stages:
             check_specs=checks,
             pool=pool,
             config_schema=config,
+            automation_condition=condition(self.settings, self.key(stage)),
+            freshness_policy=freshness(self.settings),
             op_tags={"tenant": self.tenant, **on_device} if pool else None,
         )
         return cast("Decorator", decorator)

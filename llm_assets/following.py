@@ -1,0 +1,59 @@
+"""When the stages of a model follow their data, and when a table counts as overdue: in Dagster's own terms."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from llm_assets.automation import ON_CHANGE, Cron
+
+if TYPE_CHECKING:
+    from llm_assets.schema import Described
+
+MARGIN = timedelta(hours=2)  # a run takes its time: overdue begins this long after the longest pause of a cron
+DATA = ("training_set", "tuned_model")  # stages that look at what their dependencies hold
+AFTER = {"evaluation": "tuned_model", "promoted_model": "evaluation"}  # and those that go into the run of another
+When = dg.AutomationCondition  # of assets
+
+
+def condition(settings: Described, key: dg.AssetKey) -> When | None:
+    """What starts a stage of a model by itself; None for what a sensor, a schedule or a person starts.
+
+    The training set is made again when the data version of what it is made from has changed; if it then holds other
+    rows, the model is trained, examined and promoted in one run. What was never trained waits for a person: hours of
+    a device are not spent because somebody saved a file.
+    """
+    if settings.automation != ON_CHANGE:
+        return None
+    stage = key.path[-1]
+    if stage in AFTER:
+        return _with(dg.AssetKey([*key.path[:-1], AFTER[stage]]))
+    return _after_the_first() if stage in DATA else None
+
+
+def _changed_data() -> When:
+    """A dependency holds other data since this was last requested or made; nothing of either is being made."""
+    changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+    handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+    busy = dg.AutomationCondition.in_progress() | dg.AutomationCondition.any_deps_in_progress()
+    return changed.since(handled) & ~busy
+
+
+def _after_the_first() -> When:
+    return (_changed_data() & ~dg.AutomationCondition.missing()).with_label("its data has changed")
+
+
+def _with(earlier: dg.AssetKey) -> When:
+    requested = dg.AutomationCondition.asset_matches(earlier, dg.AutomationCondition.will_be_requested())
+    return (requested | _after_the_first()).with_label(f"with {earlier.path[-1]}, or its data has changed")
+
+
+def freshness(settings: Described) -> dg.FreshnessPolicy | None:
+    """Until when a table is fresh: as YAML says, else as its cron says; what follows changes is never overdue."""
+    if settings.fresh_within_hours is not None:
+        return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=settings.fresh_within_hours))
+    if isinstance(settings.automation, Cron):
+        return dg.FreshnessPolicy.time_window(fail_window=settings.automation.longest_pause + MARGIN)
+    return None
