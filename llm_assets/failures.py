@@ -181,7 +181,7 @@ def _around_the_steps(instance: dg.DagsterInstance, run_id: str) -> Failure:
 def _failed(instance: dg.DagsterInstance, run_id: str, event_type: str) -> Iterator[dg.DagsterEvent]:
     import dagster as dg
 
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType(event_type)):
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType[event_type]):
         if entry.dagster_event is not None:
             yield entry.dagster_event
 

@@ -44,9 +44,10 @@ def first_run(run: dg.DagsterRun) -> str:
 
 def was_tried_again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Whether somebody else has re-executed it since: a person in the UI, or Dagster itself."""
-    group = instance.get_run_group(run.root_run_id or run.run_id)
-    later = group[1] if group else ()
-    return any(other.parent_run_id == run.run_id and other.run_id != retry_id(run.run_id) for other in later)
+    import dagster as dg
+
+    children = instance.get_runs(dg.RunsFilter(tags={"dagster/parent_run_id": run.run_id}))
+    return any(child.run_id != retry_id(run.run_id) for child in children)
 
 
 def retry(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, run: dg.DagsterRun) -> str:
