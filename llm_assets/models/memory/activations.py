@@ -43,6 +43,8 @@ def kept_by_block(stack: Stack, place: int, architecture: Architecture, workload
     own = attention_kept(block.attention, _length(stack, workload), workload, trained_norms=full)
     if block.cross:
         own += attention_kept(block.cross, workload.tokens, workload)
+    if (block.fused or workload.fused_projections) and kernel_of(block.attention, workload) != "eager":
+        own += workload.compute_width * (block.attention.width + block.attention.kv_width)
     per_row = (
         _norms(block, hidden, workload) + own + _mlp(block, hidden, workload) + _inputs(stack, place, workload)
     ) + _masks(block, hidden)
@@ -100,13 +102,17 @@ def in_flight(architecture: Architecture, workload: Workload) -> int:
 
 
 def dequantised(architecture: Architecture, workload: Workload) -> int:
-    """Bytes of the largest 4-bit matrix in the width that it is computed in: one at a time is unpacked."""
+    """Bytes of the largest 4-bit matrix in the width that it is computed in: one at a time is unpacked.
+
+    What was quantised from fp16 is unpacked to fp16, and cast to bf16 beside it.
+    """
     if not workload.four_bits:
         return 0
     linears = [linear for stack in architecture.stacks for linear in stack.block.linears]
     if architecture.head and workload.quantised_head:
         linears.append(architecture.head)
-    return workload.compute_width * max(linear.inputs * linear.outputs for linear in linears)
+    copies = 2 if workload.quantised_from_half else 1
+    return copies * workload.compute_width * max(linear.inputs * linear.outputs for linear in linears)
 
 
 def stream_width(architecture: Architecture, workload: Workload) -> int:
@@ -137,7 +143,7 @@ def _rows(stack: Stack, workload: Workload) -> int:
 def _norms(block: Block, hidden: int, workload: Workload) -> int:
     width = workload.compute_width
     if block.norm == "layer" or workload.compiled:
-        return block.norms * width * hidden
+        return (1 if block.side_by_side else block.norms) * width * hidden
     scaled = FP32 if block.norm == "rms32" else width
     return block.norms * hidden * (FP32 + (scaled if workload.method == "full" else 0))
 

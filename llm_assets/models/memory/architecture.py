@@ -118,6 +118,8 @@ class Block:
         norm: `rms` computes in fp32 and keeps a copy of its input, `rms32` scales in fp32 as well, `layer` is one
             kernel.
         norms: how many, over the hidden size.
+        side_by_side: whether attention and MLP read the same stream, so that their norms keep it once.
+        fused: whether queries, keys and values are views of one tensor, which is kept whole then.
         dropout: share of its parts' results that is dropped in training; the masks are kept.
     """
 
@@ -127,6 +129,8 @@ class Block:
     mlp: Mlp
     norm: Literal["rms", "rms32", "layer"] = "rms"
     norms: int = 2
+    side_by_side: bool = False
+    fused: bool = False
     cross: Attention | None = None
     dropout: float = 0.0
 

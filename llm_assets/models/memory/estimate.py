@@ -111,6 +111,7 @@ def _training(architecture: Architecture, workload: Workload) -> dict[str, dict[
         "gradients": gradients // parts if workload.accumulated else 0,
         "activations": live - _first_block(architecture, workload),
         "logits": around_loss,
+        WORKING: dequantised(architecture, workload) if workload.quantised_head else 0,
     }
     in_backward = {
         **at_loss,

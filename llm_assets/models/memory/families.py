@@ -62,6 +62,7 @@ def llama_like(config: Config) -> Architecture:
         mlp=mlp,
         norm="rms32" if family in NORMS_IN_FP32 else "rms",
         norms=norms,
+        fused=family == "phi3",
     )
     tied = bool(config.get("tie_word_embeddings", family in TIED))
     return _causal(config, hidden, (Stack(block, layers),), tied=tied, others=hidden)
@@ -120,6 +121,7 @@ def gpt_neox(config: Config) -> Architecture:
         Linear("dense_4h_to_h", inner, hidden, True, "inner"),
     )
     block = _plain_block(linears, hidden, heads, inner, 4 * hidden, dropout=float(config.get("hidden_dropout", 0.0)))
+    block = replace(block, side_by_side=bool(config.get("use_parallel_residual", True)), fused=True)
     stack = Stack(block, _whole(config, "num_hidden_layers"))
     return _causal(config, hidden, (stack,), tied=bool(config.get("tie_word_embeddings", False)), others=2 * hidden)
 
@@ -194,7 +196,7 @@ def gpt2(config: Config) -> Architecture:
     dropout, kept = float(config.get("resid_pdrop", 0.1)), _kept(config.get("activation_function", "gelu_new"))
     block = _plain_block(linears, hidden, heads, inner, 4 * hidden, dropout=dropout, kept=kept)
     attention = replace(block.attention, dropout=float(config.get("attn_pdrop", 0.1)))
-    block = replace(block, attention=attention)
+    block = replace(block, attention=attention, fused=True)
     positions = _either(config, "n_positions", "max_position_embeddings") * hidden
     stack = Stack(block, _either(config, "n_layer", "num_hidden_layers"))
     tied = bool(config.get("tie_word_embeddings", True))
@@ -238,7 +240,9 @@ def falcon(config: Config) -> Architecture:
         Linear("dense_4h_to_h", inner, hidden, bias, "inner"),
     )
     norms = int(config.get("num_ln_in_parallel_attn") or (2 if newer or not config.get("parallel_attn", True) else 1))
-    block = Block(linears, 2 * hidden * norms, attention, Mlp(inner, gated=False), "layer", norms)
+    block = Block(
+        linears, 2 * hidden * norms, attention, Mlp(inner, gated=False), "layer", norms, side_by_side=True, fused=True
+    )
     stack = Stack(block, _either(config, "num_hidden_layers", "n_layer"))
     tied = bool(config.get("tie_word_embeddings", True))
     return _causal(config, hidden, (stack,), tied=tied, others=2 * hidden)

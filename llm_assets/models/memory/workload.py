@@ -36,11 +36,13 @@ class Workload:
         checkpointing: whether activations are computed again in the backward pass, block by block.
         offloaded: whether checkpoints lie in main memory.
         attention: `flash` keeps keys once a group of queries, `sdpa` repeats them for each, `eager` keeps scores.
+        fused_projections: whether the code has one layer for queries, keys and values, other than in transformers.
         compiled: `torch.compile`: no fp32 copies of norms, pointwise operations computed again.
         loss: `plain` upcasts all logits, `chunked` a part at a time, `fused` never has them all.
         upcast: whether logits become fp32 for the loss.
         quantised: whether the weights are in 4 bits; `qlora` implies it.
         quantised_inputs: whether 4-bit layers keep what they read (bitsandbytes before 0.43).
+        quantised_from_half: whether they were made from fp16 whatever the model's type (bitsandbytes before 0.42).
         scale_bytes: that 4-bit weights take beside their 4 bits, a parameter: 4/64, or 0.127/8 when quantised twice.
         quantised_head: whether the output layer is quantised as well.
         on: what it runs on: adds what the runtime takes there; None: counts tensors only.
@@ -66,11 +68,13 @@ class Workload:
     checkpointing: bool = False
     offloaded: bool = False
     attention: Kernel = "sdpa"
+    fused_projections: bool = False
     compiled: bool = False
     loss: Loss = "plain"
     upcast: bool = True
     quantised: bool = False
     quantised_inputs: bool = False
+    quantised_from_half: bool = False
     scale_bytes: float = 4 / 64
     quantised_head: bool = False
     on: Literal["gpu", "cpu", "tpu"] | None = None
