@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from llm_assets.training.failure import FAILURE
-from resources import processes
+from llm_assets.models.launching import Layout
+from llm_assets.training.failure import FAILURE, OUT_OF_MEMORY
+from resources.accelerators.memory_watch import rss, tree_pids
+from resources.processes import ProcessTree, Start
+from resources.processes import start as start_process
 from resources.profile import ROOT
-from resources.threads import THREADS_VARIABLE
 
 POLL_SECONDS = 0.5
-GRACE_SECONDS = 20  # a step of a small model on a busy CPU and a checkpoint fit into it
+GRACE_SECONDS = (
+    8  # a step of a small model on a busy CPU and a checkpoint fit; what is cancelled has ended within 10 s
+)
 KILLED = 137
+PLAIN = Layout()
 
 
 class TrainingError(RuntimeError):
     """A training or evaluation process failed; the message says of what."""
+
+
+class OutOfMemory(TrainingError):
+    """It wanted more memory than it could have.
+
+    Attributes:
+        peak_bytes: the most it had, of the device or else of main memory; None where nothing was measured.
+    """
+
+    def __init__(self, message: str, peak_bytes: int | None) -> None:
+        super().__init__(message)
+        self.peak_bytes = peak_bytes
 
 
 def run_job(
@@ -28,8 +45,9 @@ def run_job(
     run: Path,
     *,
     threads: int | None = None,
-    start: processes.Start = processes.start,
+    start: Start = start_process,
     each: Callable[[], None] = lambda: None,
+    processes: Layout = PLAIN,
 ) -> None:
     """Run `python -m MODULE JOB RUN` until its whole process tree is gone; an exception here ends the tree.
 
@@ -37,36 +55,50 @@ def run_job(
         module: of `llm_assets.training`.
         job: the job file.
         run: where the job works and leaves its result.
-        threads: CPU threads; by default those of the lease.
-        start: starts the process: a lease's, or `processes.start`.
+        threads: CPU threads of each process; by default those of the lease, divided over the processes.
+        start: starts the process: a lease's, or `resources.processes.start`.
         each: called twice a second while it runs.
+        processes: how many, with which interpreter.
 
     Raises:
+        OutOfMemory: it ran out of memory, or was killed for want of it.
         TrainingError: it failed.
+        LaunchError: the layout's interpreter is not there.
     """
-    command = [sys.executable, "-W", "ignore::FutureWarning", "-m", module, str(job), str(run)]
+    command = processes.command(module, str(job), str(run))
     (run / FAILURE).unlink(missing_ok=True)
-    wanted = {THREADS_VARIABLE: str(threads)} if threads else {}
-    with start(command, env=wanted, cwd=ROOT, grace_seconds=GRACE_SECONDS) as tree:
-        code = _waited(tree, each)
+    with start(command, env=processes.variables(threads), cwd=ROOT, grace_seconds=GRACE_SECONDS) as tree:
+        code, peak = _waited(tree, each)
     if code != 0:
-        raise TrainingError(f"{module.rpartition('.')[2]}: {_reason(run, code)}")
+        raise _error(module.rpartition(".")[2], _failure(run), code, peak)
 
 
-def _waited(tree: processes.ProcessTree, each: Callable[[], None]) -> int:
+def _waited(tree: ProcessTree, each: Callable[[], None]) -> tuple[int, int]:
+    """The exit code, and the most main memory that its processes had together, in bytes."""
+    peak = 0
     while True:
         each()
+        peak = max(peak, sum(map(rss, tree_pids(tree.pid))))
         try:
-            return tree.wait(POLL_SECONDS)
+            return tree.wait(POLL_SECONDS), peak
         except subprocess.TimeoutExpired:
             continue
 
 
-def _reason(run: Path, code: int) -> str:
+def _failure(run: Path) -> dict[str, Any] | None:
     try:
-        failure = json.loads((run / FAILURE).read_text(encoding="utf-8"))
-        return f"{failure['message']} ({failure['kind']})"
+        return json.loads((run / FAILURE).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if code == KILLED:
-            return "its process was killed, mostly for want of memory; lower training.micro_batch or max_tokens"
-        return f"its process ended with exit code {code}; its output says why"
+        return None
+
+
+def _error(job: str, failure: dict[str, Any] | None, code: int, peak: int) -> TrainingError:
+    if failure is None and code == KILLED:
+        advice = "its process was killed, mostly for want of memory; lower training.micro_batch or max_tokens"
+        return OutOfMemory(f"{job}: {advice}", peak or None)
+    if failure is None:
+        return TrainingError(f"{job}: its process ended with exit code {code}; its output says why")
+    message = f"{job}: {failure['message']} ({failure['kind']})"
+    if failure["kind"] == OUT_OF_MEMORY:
+        return OutOfMemory(message, failure.get("peak_bytes") or peak or None)
+    return TrainingError(message)

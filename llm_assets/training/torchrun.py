@@ -20,6 +20,7 @@ def main(processes: int, command: list[str]) -> int:
     """Run `python -m COMMAND` in so many processes. Returns the exit code."""
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SHUTDOWN_SECONDS)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    os.environ.setdefault("PYTHONWARNINGS", ",".join(sys.warnoptions))
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run

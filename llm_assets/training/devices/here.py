@@ -60,8 +60,6 @@ class Devices:
             found["average_tokens_across_devices"] = True  # a token counts the same on whichever device it is
             if self.kind == "cpu":
                 found["ddp_backend"] = "gloo"
-        if self.sharded:
-            found["place_model_on_device"] = False  # sharding puts each part where it belongs
         return found
 
     def split(self, batch: int, micro_batch: int | None) -> tuple[int, int]:

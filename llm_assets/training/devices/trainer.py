@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import fully_shard
 from transformers import Trainer
 
+from llm_assets.training.devices import xla
 from llm_assets.training.devices.here import Devices
 
 OPTIMIZER, SCHEDULER = "optimizer.pt", "scheduler.pt"
@@ -52,8 +53,15 @@ class DevicesTrainer(Trainer):
     lr_scheduler: Any
 
     def __init__(self, *arguments: Any, devices: Devices, **named: Any) -> None:
-        super().__init__(*arguments, **named)
         self._devices = devices
+        super().__init__(*arguments, **named)
+        if devices.kind == "xla":
+            self.data_collator = xla.in_buckets(self.data_collator)
+
+    def _move_model_to_device(self, model: Any, device: torch.device) -> None:
+        """Not as a whole, where no device could hold it: sharding moves each block's part."""
+        if not self._devices.sharded:
+            super()._move_model_to_device(model, device)
 
     def _prepare_for_training(self, *arguments: Any, **named: Any) -> Any:
         """Shard as late as possible: until here a model is whole, and is loaded from a checkpoint like any other."""
