@@ -51,6 +51,10 @@ def has_bf16() -> bool:
     """Whether this machine computes in bfloat16 rather than emulating it."""
     import torch
 
+    from llm_assets.training.devices import here
+
+    if here().kind == "xla":
+        return False  # its autocast mixes types in attention; a TPU multiplies float32 in bfloat16 by itself
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = Path("/proc/cpuinfo")
@@ -112,14 +116,24 @@ def load_tuned(
     options = {"dtype": "auto", **options}
     if provenance["method"] == "full":
         return load_model(str(weights), **options), load_tokenizer(str(weights))
+    check_made_for(base_folder, weights)
+    base = load_model(str(base_folder), **options)
+    tuned = PeftModel.from_pretrained(base, str(weights), autocast_adapter_dtype=False)
+    return tuned, load_tokenizer(str(base_folder))
+
+
+def check_made_for(base_folder: str | Path, weights: Path) -> None:
+    """Refuse an adapter of another base model.
+
+    Raises:
+        WeightsError: it is one, or it is not whole.
+    """
+    provenance = read_provenance(weights)
     if provenance["base_weights"] != weights_digest(Path(base_folder)):
         raise WeightsError(
             f"{weights}: is an adapter of {provenance['base']}, not of the model in {base_folder}, "
             "on which it would give nonsense; train one for this model"
         )
-    base = load_model(str(base_folder), **options)
-    tuned = PeftModel.from_pretrained(base, str(weights), autocast_adapter_dtype=False)
-    return tuned, load_tokenizer(str(base_folder))
 
 
 def read_provenance(weights: Path) -> dict[str, Any]:
