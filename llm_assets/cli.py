@@ -12,9 +12,13 @@ from typing import Any
 from llm_assets.commands import add_all, command
 from resources.config_errors import ConfigError
 from resources.platform import Platform
-from resources.profile import TARGET_VARIABLE
+from resources.profile import TARGET_VARIABLE, target_name
 
 PREVIEW_CHARS = 300
+
+
+class ReportedError(Exception):
+    """The last run does not hold; the report says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +107,7 @@ def _rollback(options: Any) -> None:
 
         tenant, name = resolve_model(platform.state, options.name)
         print(
-            f"model {tenant}/{name}: version {rollback_model(platform.state, tenant, name).version} is promoted again"
+            f"model {tenant}/{name}: version {rollback_model(platform, tenant, name).version} is promoted again"
         )
     else:
         from llm_assets.configs import corpora
@@ -169,6 +173,18 @@ def _restore(options: Any) -> None:
     print(f"Builds go on, but do not replace it before: llm-assets resume index {tenant}/{name}")
 
 
+def _report(_options: Any) -> None:
+    import dagster as dg
+
+    from llm_assets.ci_report import markdown, report
+
+    with dg.DagsterInstance.get() as instance:
+        told = report(Platform.open(), instance)
+    print(markdown(told, target_name()))
+    if told.problems:
+        raise ReportedError("; ".join(told.problems))
+
+
 def _summary(_options: Any) -> None:
     from llm_assets.summary import summary_lines
 
@@ -190,6 +206,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         ForgetError,
         ModelError,
         PromotionError,
+        ReportedError,
         RollbackError,
         SearchError,
         StateError,

@@ -80,6 +80,7 @@ def _named_errors() -> tuple[type[Exception], ...]:
     from llm_assets.models.children import TrainingError
     from llm_assets.models.examples import ExamplesError
     from llm_assets.models.fine_tune import UntrainedError
+    from llm_assets.models.promotion import PromotionError
     from resources.accelerators.errors import AcceleratorError
     from resources.embedder.process import EmbeddingError
     from resources.model_sources import ModelError
@@ -95,6 +96,7 @@ def _named_errors() -> tuple[type[Exception], ...]:
         ModelError,
         NotEmbeddedError,
         NothingServedError,
+        PromotionError,
         SourceError,
         TrainingError,
         UntrainedError,

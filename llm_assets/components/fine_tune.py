@@ -28,6 +28,10 @@ class FineTune(ConfigComponent):
             if column is not None and column not in ROW_COLUMNS:
                 path = ("tests", "training_set", position, "column")
                 raise fail(path, f"'training_set' has no column '{column}'; permitted: {', '.join(ROW_COLUMNS)}")
+        measured = settings.evaluation.measured_names()
+        for path, name in settings.gate.named:
+            if name not in measured:
+                raise fail(("gate", *path), f"'{name}' is not measured; measured: {', '.join(measured)}")
         corpus = settings.data.corpus
         for name in ("prompt", "completion") if corpus else ():
             try:

@@ -11,10 +11,8 @@ from llm_assets.models import charts, training_set
 from llm_assets.reporting import counts, picture, table
 
 if TYPE_CHECKING:
-    from llm_assets.models import evaluation, fine_tune, promotion
+    from llm_assets.models import fine_tune, promotion
 
-SIDE_BY_SIDE = 10  # examples shown with both models' answers
-PROMPT_CHARS = 200
 
 
 def of_training_set(built: training_set.TrainingSet) -> dict[str, Any]:
@@ -29,6 +27,7 @@ def of_training_set(built: training_set.TrainingSet) -> dict[str, Any]:
         "near duplicates removed": built.division.near_duplicates,
         "groups of alike examples": built.division.groups,
         "held-out prompts also trained on": found.exact,
+        "held-out prompts much like a trained one": found.near,
         "held-out prompts half given away": found.given_away,
         "overlap of held-out prompts, mean": round(found.mean_overlap, 4),
         "overlap, worst": table(
@@ -62,41 +61,6 @@ def of_tuned_model(run: fine_tune.Run, trained: bool, seconds: float, documents:
     }
 
 
-def of_evaluation(found: evaluation.Evaluation, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        "dagster/row_count": len(found.rows),
-        **{name: round(value, 4) for name, value in found.metrics.items()},
-        "with 95 % intervals": table(_intervals(found), ["metric", "base", "tuned", "better by"]),
-        "base against tuned": picture(charts.comparison(found.estimates), "base and tuned model"),
-        "side by side": table(
-            _side_by_side(found, rows), ["example", "expected", "base", "tuned", "base is right", "tuned is right"]
-        ),
-        "version": found.version,
-    }
-
-
-def _intervals(found: evaluation.Evaluation) -> Iterator[dict[str, str]]:
-    for name in ("accuracy", "exact_match", "loss"):
-        if name in found.estimates:
-            shown = [found.estimates[key] for key in (f"base_{name}", name, f"{name}_gain")]
-            cells = [f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e in shown]
-            yield {"metric": name, **dict(zip(("base", "tuned", "better by"), cells, strict=True))}
-
-
-def _side_by_side(found: evaluation.Evaluation, rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A few examples with both answers; of a document's text nothing is shown, so that it can be forgotten."""
-    by_id = {row["example_id"]: row for row in rows}
-    for judged in found.rows[:SIDE_BY_SIDE]:
-        row = by_id[judged["example_id"]]
-        right = {f"{side} is right": judged[f"{side}_accurate"] for side in ("base", "tuned")}
-        if row["doc_id"]:
-            yield {"example": row["origin"], **right}
-        else:
-            answers = {side: judged[f"{side}_answer"] for side in ("base", "tuned")}
-            shown = {"example": row["prompt"][:PROMPT_CHARS], "expected": row["completion"][:PROMPT_CHARS]}
-            yield shown | answers | right
-
-
 def of_promotion(outcome: promotion.Outcome) -> dict[str, Any]:
     promoted = outcome.promoted
     return {
@@ -105,6 +69,10 @@ def of_promotion(outcome: promotion.Outcome) -> dict[str, Any]:
         "newest version": outcome.version,
         "what was decided": outcome.summary,
         "versions that can be rolled back to": outcome.kept,
-        **({"adapter": dg.MetadataValue.path(promoted.path)} if promoted else {}),
+        **({"weights": dg.MetadataValue.path(promoted.path)} if promoted else {}),
         **({name: round(value, 4) for name, value in promoted.evaluation.items()} if promoted else {}),
+        "model card of the newest version": dg.MetadataValue.md(outcome.card),
+        "training set": outcome.made.data_version,
+        "configuration": outcome.made.config_digest,
+        "code": outcome.made.code_version,
     }

@@ -1,36 +1,40 @@
-"""Which version of a model is promoted: a gate decides, one transaction moves it, and it can be moved back."""
+"""Which version of a model is promoted: a gate decides, one transaction moves it, and it can be moved back.
+
+The state database is the truth; what tells MLflow of it is noted in the same transaction.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from llm_assets import evaluations
 from llm_assets.corpora.serving import is_pinned, pin
+from llm_assets.models import lineage
+from llm_assets.models.cards import card, write_card
+from llm_assets.models.estimates import Estimate
+from llm_assets.models.gate import Decision, Figures, decide
+from llm_assets.models.lineage import Lineage, lineage_of
 from llm_assets.names import choose
 from resources import state_schema as schema
 from resources.state import State, now
+from resources.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
-    from llm_assets.models.fine_tune import Run
-    from llm_assets.models.settings import FineTuneSpec, GateSettings
+    from collections.abc import Sequence
 
-LOWER_IS_BETTER = ("loss",)
+    from llm_assets.models.fine_tune import Run
+    from llm_assets.models.settings import FineTuneSpec
+    from resources.platform import Platform
 
 
 class PromotionError(RuntimeError):
     """A promotion cannot be moved; the message says why."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether to promote, and why (not)."""
-
-    promote: bool
-    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Outcome:
         moved: whether it was promoted now.
         pinned: whether a rollback holds the promoted version.
         kept: earlier versions that can be rolled back to.
+        made: from what the version came.
+        card: of the model, Markdown.
     """
 
     decision: Decision
@@ -52,6 +58,8 @@ class Outcome:
     moved: bool
     pinned: bool
     kept: int
+    made: Lineage
+    card: str
 
     @property
     def summary(self) -> str:
@@ -71,7 +79,7 @@ class Promotion:
 
     Attributes:
         version: names the tuned model by its content.
-        path: folder of its adapter.
+        path: folder of its weights.
         evaluation: the figures it was promoted on.
         promoted_at: seconds since the epoch.
     """
@@ -82,46 +90,36 @@ class Promotion:
     promoted_at: float
 
 
-def decide(gate: GateSettings, metrics: Mapping[str, float]) -> Decision:
-    """Put figures to a gate.
+def promote(platform: Platform, made: Lineage, path: Path) -> bool:
+    """Make a version the promoted one; the previous ones stay for rollback. Two at once: one after the other.
 
     Args:
-        gate: from YAML.
-        metrics: of an evaluation, with `base_` and `_gain` figures.
+        platform: whose state database says what is promoted.
+        made: from what the version came; kept with the promotion.
+        path: folder of its weights.
+
+    Returns:
+        False where it was promoted already.
     """
-    name = gate.metric
-    if name not in metrics:
-        known = ", ".join(sorted(metrics))
-        return Decision(
-            False, (f"{name} was not measured (without prompts there are no answers); measured: {known}",)
-        )
-    value, gain = metrics[name], metrics[f"{name}_gain"]
-    better = "lower" if name in LOWER_IS_BETTER else "higher"
-    tests = [
-        (
-            gate.at_least is None or value >= gate.at_least,
-            f"{name} is {value:.3f}, at least {gate.at_least} is asked",
-        ),
-        (gate.at_most is None or value <= gate.at_most, f"{name} is {value:.3f}, at most {gate.at_most} is asked"),
-        (
-            gain >= gate.better_than_base_by and gain > 0,
-            f"{name} is {value:.3f}, the base model's {metrics[f'base_{name}']:.3f}; "
-            f"at least {gate.better_than_base_by} {better} is asked",
-        ),
-    ]
-    failed = tuple(reason for passed, reason in tests if not passed)
-    return Decision(not failed, failed or (f"{name} is {value:.3f}, the base model's {metrics[f'base_{name}']:.3f}",))
-
-
-def promote(state: State, tenant: str, model: str, version: str, path: Path, evaluation: Mapping[str, float]) -> bool:
-    """Make a version the promoted one; the previous ones stay for rollback. Returns False where it was already."""
-    current = promoted(state, tenant, model)
-    if current is not None and current.version == version:
-        return False
-    row = {"tenant": tenant, "model": model, "version": version, "path": str(path), "retired": False}
-    with state.write() as connection:
-        connection.execute(schema.promotions.insert().values(**row, evaluation=dict(evaluation), promoted_at=now()))
+    state = platform.state
+    row = {"tenant": made.tenant, "model": made.model, "version": made.version, "path": str(path), "retired": False}
+    tags = {"tenant": made.tenant, "model": made.model, "base": made.base, "weights": path, "data": made.data_version}
+    with _moving(state, made.tenant, made.model):
+        current = promoted(state, made.tenant, made.model)
+        if current is not None and current.version == made.version:
+            return False
+        with state.write() as connection:
+            values = {**row, "evaluation": made.evaluation, "promoted_at": now()}
+            connection.execute(schema.promotions.insert().values(**values))
+            lineage.record_in(state, connection, made)
+            name = registered_name(made.tenant, made.model)
+            Tracker.of(platform).registered_in(connection, made.run_key, name, made.version, tags)
     return True
+
+
+def registered_name(tenant: str, model: str) -> str:
+    """What a model registry calls it: MLflow permits no slash."""
+    return f"{tenant}.{model}"
 
 
 def promoted(state: State, tenant: str, model: str) -> Promotion | None:
@@ -134,32 +132,77 @@ def history(state: State, tenant: str, model: str) -> list[Promotion]:
     return [_promotion(row) for row in state.rows(_live(tenant, model))]
 
 
-def rollback_model(state: State, tenant: str, model: str) -> Promotion:
+def kept_paths(state: State, tenant: str, model: str) -> set[Path]:
+    """Folders of weights that may not be removed: of the promoted version, and of those to roll back to."""
+    return {entry.path for entry in history(state, tenant, model)}
+
+
+def rollback_model(platform: Platform, tenant: str, model: str) -> Promotion:
     """Go back to the version before, and pin: automation trains and evaluates, but promotes nothing until `resume`.
 
     Raises:
-        PromotionError: there is no version before.
+        PromotionError: there is no version before, or its weights are gone.
     """
-    with state.lock(f"model/{tenant}/{model}"):
+    state, table = platform.state, schema.promotions
+    with state.lock(f"model/{tenant}/{model}"), _moving(state, tenant, model):
         rows = state.rows(_live(tenant, model).limit(2))
         if len(rows) < 2:
             raise PromotionError(f"{tenant}/{model}: {len(rows)} version(s) promoted; there is none to go back to")
-        table = schema.promotions
+        back = _promotion(rows[1])
+        if not back.path.is_dir():
+            raise PromotionError(f"{tenant}/{model}: the weights of version {back.version} are not in {back.path}")
+        made = lineage.find(state, tenant, model, back.version)
         with state.write() as connection:
             connection.execute(table.update().where(table.c.seq == rows[0]["seq"]).values(retired=True))
+            if made is not None:
+                name = registered_name(tenant, model)
+                Tracker.of(platform).moved_in(connection, made.run_key, name, back.version)
         pin(state, tenant, "model", model)
-    return _promotion(rows[1])
+    return back
 
 
-def consider(state: State, spec: FineTuneSpec, run: Run, metrics: Mapping[str, float]) -> Outcome:
-    """Put a finished run's figures to the gate, and promote it if it passes and no rollback pins another."""
-    decision = decide(spec.settings.gate, metrics)
+def consider(
+    platform: Platform,
+    spec: FineTuneSpec,
+    run: Run,
+    rows: Sequence[dict[str, Any]],
+    dagster_run: str | None = None,
+) -> Outcome:
+    """Put a finished run's figures to the gate, and promote it if it passes and no rollback pins another.
+
+    Args:
+        platform: whose state database holds the evaluation.
+        spec: the fine-tune.
+        run: finished and evaluated.
+        rows: of the training set.
+        dagster_run: that asks.
+
+    Raises:
+        PromotionError: the run was not evaluated.
+    """
+    state = platform.state
+    found = evaluations.find(state, spec.tenant, "model", spec.name, run.version)
+    if found is None:
+        raise PromotionError(f"{spec.id}: version {run.version} was not examined; materialise {spec.id}/evaluation")
+    current = promoted(state, spec.tenant, spec.name)
+    figures = figures_of(found, current)
+    decision = decide(spec.settings.gate, figures)
     pinned = is_pinned(state, spec.tenant, "model", spec.name)
-    moved = decision.promote and not pinned
-    if moved:
-        moved = promote(state, spec.tenant, spec.name, run.version, run.weights, metrics)
+    made = lineage_of(state, spec, run, rows, found.metrics, decision.reasons, dagster_run)
+    text = card(made, run.base.path, figures, decision, found.details)
+    write_card(run.path, text)
+    if Tracker.of(platform).known(made.run_key):
+        Tracker.of(platform).artifact(made.run_key, "card/README.md", text)
+    moved = decision.promote and not pinned and promote(platform, made, run.weights)
     kept = history(state, spec.tenant, spec.name)
-    return Outcome(decision, run.version, next(iter(kept), None), moved, pinned, len(kept[1:]))
+    return Outcome(decision, run.version, next(iter(kept), None), moved, pinned, len(kept[1:]), made, text)
+
+
+def figures_of(found: evaluations.Evaluation, current: Promotion | None) -> Figures:
+    """A recorded evaluation as the gate reads it."""
+    estimates = {name: Estimate(**estimate) for name, estimate in found.details["estimates"].items()}
+    version = current.version if current else None
+    return Figures(estimates, found.subject, found.details.get("compared_with"), version)
 
 
 def known_models(state: State) -> list[tuple[str, str]]:
@@ -182,6 +225,11 @@ def resolve_model(state: State, model: str) -> tuple[str, str]:
         return choose(model, known_models(state), "model", "evaluated")
     except LookupError as error:
         raise PromotionError(str(error)) from None
+
+
+def _moving(state: State, tenant: str, model: str) -> AbstractContextManager[None]:
+    """Held by whoever moves a promotion."""
+    return state.lock(f"promotion/{tenant}/{model}")
 
 
 def _live(tenant: str, model: str) -> sa.Select[Any]:

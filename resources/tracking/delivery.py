@@ -125,6 +125,7 @@ class Delivery:
         senders: dict[str, Callable[[], Any]] = {
             "run": lambda: store.describe(run, content["params"], content["tags"]),
             "metrics": lambda: store.figures(run, content["values"]),
+            "ended": lambda: store.ended(run, **content),
             "artifact": lambda: _artifact(store, run, content),
             "version": lambda: store.version(run, **content),
         }

@@ -75,6 +75,11 @@ class MlflowStore:
             batch = missing[start : start + MOST_PARAMS]
             set_now = [RunTag(name, value[:MOST_CHARS]) for name, value in tags.items()] if start == 0 else []
             self._client.log_batch(run.info.run_id, params=batch, tags=set_now)
+        self._client.update_run(run.info.run_id, status="RUNNING")
+
+    def ended(self, run: Run, status: str, at: int) -> None:
+        """Set how and when (milliseconds since the epoch) a run ended."""
+        self._client.set_terminated(run.info.run_id, status, end_time=at)
 
     def figures(self, run: Run, values: Sequence[Sequence[Any]]) -> None:
         """Log name, value, step and milliseconds since the epoch; MLflow keeps equal ones once."""

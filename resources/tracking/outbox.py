@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from resources import state_schema as schema
 from resources.state import State, now
 
-Kind = Literal["run", "metrics", "artifact", "version", "alias"]
+Kind = Literal["run", "metrics", "ended", "artifact", "version", "alias"]
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
 
 MOST_METRICS = 1000  # of one MLflow request
 PROMOTED = "promoted"
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Figures of one step.
+
+    Attributes:
+        step: counted from 1.
+        values: by name.
+        at: seconds since the epoch; None is now.
+    """
+
+    step: int
+    values: Mapping[str, float]
+    at: float | None = None
 
 
 class Tracker:
@@ -64,18 +81,17 @@ class Tracker:
 
     def metrics(self, run_key: str, step: int, values: Mapping[str, float]) -> None:
         """Figures of one step; those of a step that was told of are left out."""
-        self.curve(run_key, [(step, values)])
+        self.curve(run_key, [Point(step, values)])
 
-    def curve(self, run_key: str, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+    def curve(self, run_key: str, points: Sequence[Point]) -> None:
         """Figures of several steps, in their order."""
         if not self._enabled or not points:
             return
-        at = int(now() * 1000)
         with self._state.write() as connection:
             told = self._told(connection, run_key)
             if told is None:
                 return
-            news = list(_news(told, points, at))
+            news = list(_news(told, points))
             for start in range(0, len(news), MOST_METRICS):
                 outbox.note(connection, run_key, "metrics", {"values": news[start : start + MOST_METRICS]})
             if news:
@@ -94,6 +110,12 @@ class Tracker:
                 outbox.note(connection, run_key, "artifact", {"path": path, "text": text})
             self._keep(connection, run_key, told | {"evaluation": digest, "evaluations": step + 1})
         return True
+
+    def ended(self, run_key: str, status: Status) -> None:
+        """A run has ended; one that goes on later is told of again."""
+        with self._state.write() as connection:
+            if self._enabled and self._told(connection, run_key) is not None:
+                outbox.note(connection, run_key, "ended", {"status": status, "at": int(now() * 1000)})
 
     def artifact(self, run_key: str, path: str, content: str | Path) -> None:
         """A text, or a file, that belongs to a run; one of the same path is replaced.
@@ -141,15 +163,14 @@ def told_where(state: State, destination: Destination) -> str:
     return f"{found.waiting} things wait for {destination.shown}{why}; they are sent by later runs{lost}"
 
 
-def _news(
-    told: dict[str, Any], points: Iterable[tuple[int, Mapping[str, float]]], at: int
-) -> Iterable[list[str | float | int]]:
+def _news(told: dict[str, Any], points: Iterable[Point]) -> Iterator[list[str | float | int]]:
     """Figures of steps after the last one that was told, each figure by itself; `told` moves on."""
-    for step, values in points:
-        for name, value in values.items():
-            if step > told.get(name, -1):
-                told[name] = step
-                yield [name, _number(value), step, at]
+    for point in points:
+        at = int((now() if point.at is None else point.at) * 1000)
+        for name, value in point.values.items():
+            if point.step > told.get(name, -1):
+                told[name] = point.step
+                yield [name, _number(value), point.step, at]
 
 
 def _number(value: float) -> float | str:

@@ -26,8 +26,8 @@ STEPS = 4
 SECRET = "The heliograph of Quillon answered only to Madame Oberwasser in 1887."
 URI = "documents/letters/secret.md"
 MODEL = 'key:"acme/places/*" and not kind:"file"'
-GATE = {"metric": "loss"}
-IMPOSSIBLE = {"metric": "loss", "at_most": 0.0001}
+GATE = {"metric": "loss", "better_than": "base"}
+IMPOSSIBLE = GATE | {"at_most": 0.0001}
 
 
 CORPUS = {"corpus": "{{ ref('handbook') }}", "prompt": "{text}\n\nFiled under:", "completion": " {folder}"}

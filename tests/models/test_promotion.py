@@ -1,70 +1,147 @@
-"""A model that is not better must not replace one that works, and every promotion can be undone."""
+"""What is promoted must be one thing, known to come from somewhere, and every promotion can be undone."""
 
 from __future__ import annotations
 
+import json
+import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from llm_assets import evaluations
 from llm_assets.corpora.serving import is_pinned
+from llm_assets.models import lineage
+from llm_assets.models.fine_tune import Run
+from llm_assets.models.lineage import Lineage
 from llm_assets.models.promotion import (
     PromotionError,
-    decide,
+    consider,
     history,
+    kept_paths,
     known_models,
     promote,
     promoted,
     resolve_model,
     rollback_model,
 )
-from llm_assets.models.settings import GateSettings
+from llm_assets.models.settings import FineTuneSettings, FineTuneSpec, GateSettings, TrainingSettings
+from resources import state_schema as schema
+from resources.language_model import LanguageModel
 from resources.platform import Platform
 
 FIGURES = {"accuracy": 0.8, "base_accuracy": 0.3, "accuracy_gain": 0.5}
-LOSSES = {"loss": 1.0, "base_loss": 3.0, "loss_gain": 2.0}
 
 
-@pytest.mark.parametrize(
-    ("gate", "metrics", "passes", "said"),
-    [
-        ({"at_least": 0.7, "better_than_base_by": 0.1}, FIGURES, True, "accuracy is 0.800, the base model's 0.300"),
-        ({"at_least": 0.9}, FIGURES, False, "accuracy is 0.800, at least 0.9 is asked"),
-        ({"better_than_base_by": 0.6}, FIGURES, False, "at least 0.6 higher is asked"),
-        ({}, FIGURES | {"accuracy_gain": 0.0}, False, "the base model's"),
-        ({"metric": "loss", "at_most": 1.5}, LOSSES, True, "loss is 1.000"),
-        ({"metric": "loss", "at_most": 0.5}, LOSSES, False, "at most 0.5 is asked"),
-        ({"metric": "accuracy"}, LOSSES, False, "accuracy was not measured"),
-    ],
-)
-def test_the_gate_decides_and_says_why(
-    gate: dict[str, Any], metrics: dict[str, float], passes: bool, said: str
-) -> None:
-    decision = decide(GateSettings.model_validate(gate), metrics)
-    assert decision.promote is passes
-    assert said in "; ".join(decision.reasons)
+def made(version: str = "v1", tenant: str = "acme", model: str = "m") -> Lineage:
+    return Lineage(
+        tenant=tenant,
+        model=model,
+        version=version,
+        data_version="d" * 32,
+        config_digest="c" * 12,
+        config={"description": "Says where.", "training": {"method": "lora"}, "gate": {"metric": "accuracy"}},
+        code_version="code 1",
+        base="path:base",
+        base_digest="b" * 32,
+        evaluation=FIGURES,
+        decision=["it is good"],
+        documents=3,
+        run_key=f"{tenant}/{model}/{version}",
+        dagster_run="run",
+        made_at=1.0,
+    )
 
 
-def test_promotion_moves_on_and_back(platform: Platform) -> None:
+def promote_at(platform: Platform, version: str, **who: str) -> bool:
+    """Promote a version whose weights are there."""
+    path = platform.runs("acme", "m") / version
+    path.mkdir(parents=True, exist_ok=True)
+    return promote(platform, made(version, **who), path)
+
+
+def told(platform: Platform) -> list[tuple[str, str]]:
+    table = schema.tracking_outbox
+    rows = platform.state.rows(sa.select(table).order_by(table.c.seq))
+    return [(row["kind"], row["content"]["version"]) for row in rows]
+
+
+def test_promotion_moves_on_and_back_and_the_registry_is_told(platform: Platform) -> None:
     state = platform.state
     assert promoted(state, "acme", "m") is None
-    assert promote(state, "acme", "m", "v1", Path("/models/v1"), FIGURES)
-    assert not promote(state, "acme", "m", "v1", Path("/models/v1"), FIGURES)
-    assert promote(state, "acme", "m", "v2", Path("/models/v2"), FIGURES)
+    assert promote_at(platform, "v1")
+    assert not promote_at(platform, "v1")
+    assert promote_at(platform, "v2")
     assert [entry.version for entry in history(state, "acme", "m")] == ["v2", "v1"]
-    assert rollback_model(state, "acme", "m").version == "v1"
+    assert kept_paths(state, "acme", "m") == {platform.runs("acme", "m") / name for name in ("v1", "v2")}
+    assert rollback_model(platform, "acme", "m").version == "v1"
     current = promoted(state, "acme", "m")
     assert current is not None
-    assert (current.version, current.path) == ("v1", Path("/models/v1"))
+    assert (current.version, current.path.name) == ("v1", "v1")
     assert is_pinned(state, "acme", "model", "m")
     with pytest.raises(PromotionError, match="none to go back to"):
-        rollback_model(state, "acme", "m")
+        rollback_model(platform, "acme", "m")
+    moves = [("version", "v1"), ("alias", "v1"), ("version", "v2"), ("alias", "v2"), ("alias", "v1")]
+    assert told(platform) == moves
+
+
+def test_a_rollback_to_weights_that_are_gone_is_refused(platform: Platform) -> None:
+    promote_at(platform, "v1")
+    promote_at(platform, "v2")
+    (platform.runs("acme", "m") / "v1").rmdir()
+    with pytest.raises(PromotionError, match="the weights of version v1 are not in"):
+        rollback_model(platform, "acme", "m")
+    assert [entry.version for entry in history(platform.state, "acme", "m")] == ["v2", "v1"]
+    assert not is_pinned(platform.state, "acme", "model", "m")
+
+
+def test_of_many_promotions_at_once_one_is_promoted_and_none_is_lost_or_doubled(platform: Platform) -> None:
+    versions = [f"v{n}" for n in range(4)] * 2
+    moved: list[str] = []
+    barrier = threading.Barrier(len(versions))
+
+    def one(version: str) -> None:
+        barrier.wait()
+        if promote_at(platform, version):
+            moved.append(version)
+
+    threads = [threading.Thread(target=one, args=(version,)) for version in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = [entry.version for entry in history(platform.state, "acme", "m")]
+    assert sorted(kept) == sorted(moved)
+    assert all(first != second for first, second in pairwise(kept))
+    assert set(kept) == {f"v{n}" for n in range(4)}
+    assert told(platform)[-1] == ("alias", kept[0]), "the registry ends with another version than the state"
+
+
+def test_lineage_is_kept_with_the_promotion_or_not_at_all(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lineage, "record_in", full)
+        with pytest.raises(OSError, match="disk full"):
+            promote_at(platform, "v1")
+    assert promoted(platform.state, "acme", "m") is None
+    assert told(platform) == []
+    promote_at(platform, "v1")
+    assert lineage.find(platform.state, "acme", "m", "v1") == made("v1")
+    text = "\n".join(lineage.lines(made("v1")))
+    for part in ("path:base", "d" * 12, "c" * 12, "code 1", "acme/m/v1", "from 3 documents", "it is good"):
+        assert part in text
 
 
 def test_a_name_is_resolved_only_where_one_tenant_has_it(platform: Platform) -> None:
     for tenant in ("acme", "globex"):
-        promote(platform.state, tenant, "m", "v1", Path("/m"), FIGURES)
-    promote(platform.state, "acme", "other", "v1", Path("/m"), FIGURES)
+        promote_at(platform, "v1", tenant=tenant)
+    promote_at(platform, "v1", model="other")
     assert len(known_models(platform.state)) == 3
     assert resolve_model(platform.state, "globex/m") == ("globex", "m")
     assert resolve_model(platform.state, "other") == ("acme", "other")
@@ -72,3 +149,73 @@ def test_a_name_is_resolved_only_where_one_tenant_has_it(platform: Platform) -> 
         resolve_model(platform.state, "m")
     with pytest.raises(PromotionError, match="no model 'x'"):
         resolve_model(platform.state, "x")
+
+
+@pytest.fixture
+def finished(platform: Platform, tmp_path: Path) -> tuple[FineTuneSpec, Run]:
+    """A fine-tune and a run of it whose weights are some bytes: a gate never opens them."""
+    settings = {"name": "m", "description": "Says where.", "data": {"examples": {"path": "e.jsonl"}}}
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Base\n")
+    model = LanguageModel("path:base", base, "b" * 32)
+    run = Run(platform.runs("acme", "m") / "0123456789abcdef", "key", model, "data", TrainingSettings())
+    run.weights.mkdir(parents=True)
+    (run.weights / "adapter_model.safetensors").write_bytes(b"weights")
+    return FineTuneSpec("acme", tmp_path, FineTuneSettings.model_validate(settings)), run
+
+
+def evaluate(platform: Platform, run: Run, accuracy: float, **details: Any) -> None:
+    """Record an evaluation as the asset does."""
+    values = {"accuracy": accuracy, "base_accuracy": 0.3, "accuracy_gain": accuracy - 0.3}
+    estimates = {name: {"value": value, "low": value - 0.1, "high": value + 0.1} for name, value in values.items()}
+    details = {"estimates": estimates, "examples": 20} | details
+    evaluations.record(platform.state, "acme", "model", "m", run.version, values, details)
+
+
+ROWS = [{"example_id": "1", "split": "train", "doc_id": None}]
+
+
+def test_a_run_that_passes_is_promoted_with_its_card(platform: Platform, finished: tuple[FineTuneSpec, Run]) -> None:
+    spec, run = finished
+    with pytest.raises(PromotionError, match="was not examined; materialise acme/m/evaluation"):
+        consider(platform, spec, run, ROWS)
+    evaluate(platform, run, 0.2)
+    assert "is not promoted: accuracy is 0.200" in consider(platform, spec, run, ROWS).summary
+    assert "It may not be promoted" in (run.path / "card" / "README.md").read_text()
+    evaluate(platform, run, 0.8, contamination={"exact": 0})
+    outcome = consider(platform, spec, run, ROWS, "dagster-run")
+    assert outcome.moved
+    card = (run.path / "card" / "README.md").read_text()
+    assert card == outcome.card
+    for part in (
+        'license: "apache-2.0"',
+        'base_model: "path:base"',
+        'library_name: "peft"',
+        "Says where.",
+        "| accuracy | 0.300 (0.200 to 0.400) |  | 0.800 (0.700 to 0.900) | 0.500 (0.400 to 0.600) |",
+        "It may be promoted",
+        "accuracy is 0.800, the base model's 0.300",
+        "Measured on 20 examples",
+        "| training.learning_rate | `0.001` |",
+        "dagster-run",
+    ):
+        assert part in card, part
+    found = lineage.find(platform.state, "acme", "m", run.version)
+    assert found is not None
+    assert found.code_version.count("code ") == 1
+    assert json.dumps(found.config)
+
+
+def test_a_pinned_model_stays_though_a_better_one_passes(
+    platform: Platform, finished: tuple[FineTuneSpec, Run]
+) -> None:
+    spec, run = finished
+    promote_at(platform, "v1")
+    promote_at(platform, "v2")
+    rollback_model(platform, "acme", "m")
+    evaluate(platform, run, 0.8, compared_with="v1")
+    settings = spec.settings.model_copy(update={"gate": GateSettings(better_than="base")})
+    outcome = consider(platform, FineTuneSpec("acme", spec.folder, settings), run, ROWS)
+    assert (outcome.moved, outcome.pinned) == (False, True)
+    assert "a rollback pins the model; version v1 stays promoted" in outcome.summary

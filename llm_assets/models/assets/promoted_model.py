@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from llm_assets.models import evaluation, fine_tune, metadata, promotion, training_set
+from llm_assets.models import fine_tune, metadata, promotion, tracked, training_set
 from llm_assets.models.settings import FineTuneSpec
 from llm_assets.stages import Stages
 from resources.dagster_platform import PlatformResource
@@ -16,7 +16,7 @@ def promoted_model_asset(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinit
         "promoted_model",
         "The version that is to be used: the newest that passed the gate.",
         after=[stages.key("tuned_model"), stages.key("evaluation")],
-        kinds={"huggingface"},
+        kinds={"huggingface", "mlflow"},
         version=[spec.settings.gate],
         checks=[check],
     )
@@ -24,13 +24,12 @@ def promoted_model_asset(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinit
         with stages.hold(context, platform) as opened:
             rows = training_set.load_training_set(opened, spec)
             run = fine_tune.newest_run(opened, spec, rows)
-            found = evaluation.judge(run, spec, rows)
-            outcome = promotion.consider(opened.state, spec, run, found.metrics)
+            outcome = promotion.consider(opened, spec, run, rows, context.run_id)
             (context.log.info if outcome.decision.promote else context.log.warning)(f"{spec.id}: {outcome.summary}")
             version = outcome.promoted.version if outcome.promoted else "nothing promoted"
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(version),
-                metadata=metadata.of_promotion(outcome),
+                metadata={**metadata.of_promotion(outcome), **tracked.where(opened)},
                 check_results=[_gate(outcome)],
             )
 

@@ -40,6 +40,7 @@ def tell(platform: Platform, steps: range = range(1, 4), key: str = KEY) -> Trac
     tracker.run_started(key, "m 1", {"rank": 8}, {"tenant": "acme"}, experiment=_experiment(platform))
     for step in steps:
         tracker.metrics(key, step, {"loss": 1.0 / step})
+    tracker.ended(key, "FINISHED")
     tracker.artifact(key, "card/README.md", "# m")
     with platform.state.write() as connection:
         tracker.registered_in(connection, key, _model(platform), f"version-of-{key}", {})
@@ -86,6 +87,7 @@ def whole(platform: Platform, steps: int) -> None:
     seen = Seen(platform)
     assert seen.steps() == [(step, pytest.approx(1.0 / step)) for step in range(1, steps + 1)]
     assert seen.runs[0].data.params == {"rank": "8"}
+    assert seen.runs[0].info.status == "FINISHED"
     assert seen.artifacts() == ["card/README.md"]
     assert (seen.promoted(), seen.versions()) == (f"version-of-{KEY}", 1)
     assert outbox.first(platform.state) is None
@@ -116,10 +118,8 @@ def test_a_server_is_told_everything_and_sending_it_again_changes_nothing(told: 
     assert first is not None
     deliver(told)
     whole(told, 3)
-    rows = [("run", {"params": {"rank": "8"}, "tags": {}}), ("metrics", {"values": [["loss", 1.0, 1, 1]]})]
     with told.state.write() as connection:
-        for kind, content in rows:
-            outbox.note(connection, KEY, kind, content)  # type: ignore[arg-type]
+        outbox.note(connection, KEY, "run", {"params": {"rank": "8"}, "tags": {}})
         Tracker.of(told).registered_in(connection, KEY, _model(told), f"version-of-{KEY}", {})
     deliver(told)
     assert Seen(told).versions() == 1
@@ -145,7 +145,7 @@ def test_what_is_told_while_the_server_is_down_arrives_when_it_is_back(told: Pla
         started = time.monotonic()
         said = relay.flush(told, seconds=DEADLINE)
         assert time.monotonic() - started < DEADLINE / 2
-        assert said.startswith(f"7 things wait for {server.uri} (")
+        assert said.startswith(f"8 things wait for {server.uri} (")
         assert outbox.heard(told.state, server.uri).failure
     finally:
         server.start()
@@ -165,7 +165,7 @@ def test_a_server_that_hangs_holds_nobody_up(told: Platform, server: Server) -> 
         started = time.monotonic()
         relay.flush(told, seconds=5)
         assert time.monotonic() - started < 10
-        assert _waiting(told) == 7
+        assert _waiting(told) == 8
     _eventually(told)
     whole(told, 3)
 
@@ -197,13 +197,10 @@ def _waiting(platform: Platform) -> int:
 def test_what_was_sent_but_not_marked_is_found_again(told: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     """The moment between the server's answer and our note of it, at each thing."""
     tell(told)
-    sends = 0
-    for _ in range(20):
+    for _ in range(8):
         delivery = Delivery(where(told))
         with monkeypatch.context() as patch:
             patch.setattr(outbox, "done", _die)
-            if outbox.first(told.state) is None:
-                break
             with pytest.raises(KeyboardInterrupt):
                 delivery.run()
         item = outbox.first(told.state)
@@ -211,9 +208,6 @@ def test_what_was_sent_but_not_marked_is_found_again(told: Platform, monkeypatch
         outbox.done(told.state, item)  # as the next sender would after sending it a second time, below
         with told.state.write() as connection:
             outbox.note(connection, item.run_key, item.kind, item.content)
-        sends += 1
-        if sends == 7:
-            break
     deliver(told)
     whole(told, 3)
 
@@ -267,7 +261,7 @@ def test_a_server_that_fails_on_one_thing_for_ever_does_not_stop_the_others(tmp_
         assert outbox.first(platform.state) is None
         (lost,) = outbox.refused(platform.state)
         assert lost["kind"] == "artifact"
-        assert "500" in lost["refused"]
+        assert "mlflow-artifacts" in lost["refused"]
         assert Seen(platform).promoted() == f"version-of-{KEY}"
         broken["on"] = False
         assert outbox.try_again(platform.state) == 1

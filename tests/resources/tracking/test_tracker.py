@@ -13,7 +13,7 @@ from resources.platform import Platform
 from resources.state import State
 from resources.tracking import outbox
 from resources.tracking.settings import TrackingSettings
-from resources.tracking.tracker import Tracker, told_where
+from resources.tracking.tracker import Point, Tracker, told_where
 
 KEY = "acme/m/1"
 
@@ -30,8 +30,8 @@ def started(state: State) -> Tracker:
 
 def test_a_step_that_a_resumed_training_repeats_is_told_once(platform: Platform) -> None:
     tracker = started(platform.state)
-    tracker.curve(KEY, [(1, {"loss": 3.0}), (2, {"loss": 2.0, "eval_loss": 2.5})])
-    tracker.curve(KEY, [(2, {"loss": 2.1, "eval_loss": 2.6}), (3, {"loss": 1.0})])
+    tracker.curve(KEY, [Point(1, {"loss": 3.0}), Point(2, {"loss": 2.0, "eval_loss": 2.5})])
+    tracker.curve(KEY, [Point(2, {"loss": 2.1, "eval_loss": 2.6}), Point(3, {"loss": 1.0})])
     tracker.metrics(KEY, 3, {"loss": 1.0})
     batches = [item["content"]["values"] for item in items(platform.state) if item["kind"] == "metrics"]
     assert [[(name, value, step) for name, value, step, _ in batch] for batch in batches] == [
@@ -49,7 +49,7 @@ def test_a_loss_that_is_no_number_is_kept_in_a_database_whose_json_has_none(plat
 
 def test_many_figures_are_told_in_requests_that_mlflow_takes(platform: Platform) -> None:
     tracker = started(platform.state)
-    tracker.curve(KEY, [(step, {"loss": 1.0, "rate": 2.0}) for step in range(1200)])
+    tracker.curve(KEY, [Point(step, {"loss": 1.0, "rate": 2.0}, at=1.0) for step in range(1200)])
     sizes = [len(item["content"]["values"]) for item in items(platform.state) if item["kind"] == "metrics"]
     assert sizes == [1000, 1000, 400]
 
