@@ -39,7 +39,7 @@ RETRIED = frozenset({Kind.DEVICE_LOST, Kind.NODE_LOST, Kind.SERVICE_DOWN})
 
 ADVICE = {
     Kind.OUT_OF_MEMORY: "lower training.micro_batch or training.max_tokens, or name a pool with more memory",
-    Kind.DEVICE_LOST: "look at the device with `llm-accelerators status`; drain it if it fails again",
+    Kind.DEVICE_LOST: "look at the device with `accelerators status`; drain it if it fails again",
     Kind.NODE_LOST: "look at the host: was it restarted, or the run's process killed for want of memory?",
     Kind.SERVICE_DOWN: "bring the service back, then re-execute the run from failure",
     Kind.NO_SPACE: "make room on the disk, then re-execute the run from failure: what was finished is kept",
