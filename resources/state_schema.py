@@ -138,6 +138,20 @@ trained_runs = sa.Table(
     sa.Column("trained_at", sa.Float, nullable=False),
 )
 
+# How much memory trainings took, by what decides it: the next estimate starts from it. `run_out` is the smallest grant
+# in bytes that was not enough, `peak` the most that was measured of one device.
+memory_peaks = sa.Table(
+    "memory_peaks",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("family", sa.String, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("estimated", sa.BigInteger, nullable=False),
+    sa.Column("peak", sa.BigInteger),
+    sa.Column("run_out", sa.BigInteger),
+    sa.Column("measured_at", sa.Float, nullable=False),
+)
+
 # From what each promoted version came: written with its promotion, and kept after it.
 lineage = sa.Table(
     "lineage",
@@ -225,4 +239,13 @@ requested_runs = sa.Table(
     metadata,
     sa.Column("run_key", sa.String, primary_key=True),
     sa.Column("claimed_at", sa.Float, nullable=False),
+)
+
+# Texts that are being embedded now, and by whom: runs that meet the same text at once embed it once.
+embedding_claims = sa.Table(
+    "embedding_claims",
+    metadata,
+    sa.Column("embeddings", sa.String, primary_key=True),
+    sa.Column("text_digest", sa.String, primary_key=True),
+    sa.Column("claimant", sa.String, nullable=False),
 )
