@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CORPUS_STAGES = ("documents", "chunks", "embeddings", "vector_index", "retrieval_evaluation")
 MODEL_STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
 EXAMINATIONS = ("retrieval_evaluation", "evaluation")
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 READABLE = {"loggers": {"console": {}}}  # progress lines instead of every event; the launchpad shows and changes it
 
 OVER_ALL = {
@@ -44,6 +45,17 @@ class Part:
         """`tenant/name`."""
         return f"{self.tenant}/{self.name}"
 
+    @property
+    def buckets(self) -> dg.PartitionsDefinition | None:
+        """Of a corpus that is worked on in parts."""
+        return next((spec.partitions_def for spec in self.assets if spec.partitions_def), None)
+
+    @property
+    def all_buckets(self) -> Mapping[str, str]:
+        """The tags of a run over all of them: of every run of the part's jobs."""
+        keys = self.buckets.get_partition_keys() if self.buckets else []
+        return {RANGE_START: keys[0], RANGE_END: keys[-1]} if keys else {}
+
 
 def parts(defs: dg.Definitions) -> list[Part]:
     """The corpora and models of loaded definitions, by the tags of their assets."""
@@ -72,7 +84,8 @@ def job_names(found: Iterable[Part], verb: str) -> Mapping[str, str]:
 def all_jobs(defs: dg.Definitions) -> list[Job]:
     """The jobs; one that would select nothing is left out."""
     found = parts(defs)
-    specs = [spec for part in found for spec in part.assets]
+    # A run has one set of partitions, so a corpus in buckets has jobs of its own only.
+    specs = [spec for part in found if part.buckets is None for spec in part.assets]
     over_all = [_job(verb, text, _of_stages(specs, stages), {}) for verb, (text, stages) in OVER_ALL.items()]
     return [job for job in [*over_all, *_of_each(found)] if job]
 
@@ -81,7 +94,7 @@ def _of_each(found: list[Part]) -> Iterable[Job | None]:
     for verb, (text, stages) in OF_EACH.items():
         names = job_names(found, verb)
         for part in found:
-            tags = {"tenant": part.tenant, part.kind: part.name}
+            tags = {"tenant": part.tenant, part.kind: part.name, **part.all_buckets}
             yield _job(names[part.id], text.format(id=part.id), _of_stages(part.assets, stages), tags)
 
 

@@ -14,10 +14,14 @@ WORK = {DOCUMENTS: "documents parsed", TEXTS: "texts embedded", STEPS: "training
 def work_of_run(instance: dg.DagsterInstance, run_id: str) -> dict[str, int]:
     """The sum of each kind of work over the assets of a run; a kind that no asset reported is left out."""
     found: dict[str, int] = {}
+    seen: set[str | None] = set()  # a step over several partitions tells of each what it has done in all
     for log in instance.all_logs(run_id):
         event = log.dagster_event
         if event is None or event.event_type_value != "ASSET_MATERIALIZATION":
             continue
+        if event.step_key in seen:
+            continue
+        seen.add(event.step_key)
         metadata = event.step_materialization_data.materialization.metadata
         for name, told in WORK.items():
             if name in metadata:

@@ -1,13 +1,14 @@
 """What the assets of a corpus and of a fine-tune share: keys, groups, tags, one run at a time, plain errors."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import dagster as dg
 from pydantic import BaseModel
 
+from llm_assets.corpora.buckets import WHOLE, Buckets, bucket_keys
 from llm_assets.following import condition, freshness
 from llm_assets.reporting import clear_failures
 from llm_assets.schema import Described
@@ -69,6 +70,7 @@ class Stages:
         checks: Sequence[dg.AssetCheckSpec] | None = None,
         pool: str | None = None,
         config: dg.Field | None = None,
+        buckets: int = 1,
     ) -> Decorator:
         """The decorator of a stage.
 
@@ -81,6 +83,7 @@ class Stages:
             checks: that it reports itself.
             pool: of accelerators.yml, for a stage that computes on a device; its function uses `leased`.
             config: what one run may change: `launchpad.config_of`; its function reads it by `launchpad.applied`.
+            buckets: partitions; its function works on `buckets_of(context)`.
         """
         parts = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in version]
         common, on_device = self.common(stage, description), pool_tags(pool)
@@ -93,6 +96,7 @@ class Stages:
             check_specs=checks,
             pool=pool,
             config_schema=config,
+            partitions_def=dg.StaticPartitionsDefinition(bucket_keys(buckets)) if buckets > 1 else None,
             automation_condition=condition(self.settings, self.key(stage)),
             freshness_policy=freshness(self.settings),
             op_tags={"tenant": self.tenant, **on_device} if pool else None,
@@ -100,14 +104,20 @@ class Stages:
         return cast("Decorator", decorator)
 
     @contextmanager
-    def hold(self, context: dg.AssetExecutionContext, platform: PlatformResource) -> "Iterator[Platform]":
-        """One stage at a time, whoever runs it; errors that people can mend are said plainly."""
-        opened = platform.open()
+    def hold(
+        self, context: dg.AssetExecutionContext, platform: PlatformResource, buckets: Buckets = WHOLE
+    ) -> "Iterator[Platform]":
+        """One stage (of a bucket) at a time, whoever runs it; errors that people can mend are said plainly."""
+        opened, name = platform.open(), f"{self.kind}/{self.id}"
+        parted = buckets.chosen is not None
 
         def waiting(_name: str) -> None:
             context.log.info(f"another run works on {self.id}; waiting for it")
 
-        with clear_failures(self.id), opened.state.lock(f"{self.kind}/{self.id}", on_wait=waiting):
+        with clear_failures(self.id), ExitStack() as locks:
+            locks.enter_context(opened.state.lock(name, on_wait=waiting, shared=parted))
+            for key in buckets.keys if parted else ():
+                locks.enter_context(opened.state.lock(f"{name}/{key}", on_wait=waiting))
             yield opened
 
     @contextmanager
@@ -117,12 +127,13 @@ class Stages:
         platform: PlatformResource,
         accelerator: "AcceleratorResource",
         pool: str,
+        buckets: Buckets = WHOLE,
     ) -> "Iterator[tuple[Platform, HeldLease]]":
         """As `hold`, with devices. The lease comes first: whoever holds the lock never waits for a device."""
         with (
             clear_failures(self.id),
             accelerator.lease(context, pool=pool) as held,
-            self.hold(context, platform) as opened,
+            self.hold(context, platform, buckets) as opened,
         ):
             yield opened, held
 
@@ -134,6 +145,11 @@ class Stages:
         context.log_event(dg.AssetObservation(key, metadata=metadata, tags={DATA_VERSION_TAG: version}))
         # The source's version was looked up before the step; it is looked up again when the result is recorded.
         context.get_step_execution_context().wipe_input_asset_version_info(key)
+
+
+def buckets_of(context: dg.AssetExecutionContext, count: int) -> Buckets:
+    """The buckets of a run's partitions, of `count` in all; a stage without partitions works on the whole corpus."""
+    return Buckets.of_keys(count, context.partition_keys) if count > 1 else WHOLE
 
 
 def pool_tags(pool: str | None) -> dict[str, str]:

@@ -26,26 +26,35 @@ def file_lock(
     on_wait: Callable[[str], None] | None,
     timeout: float | None,
     poll_seconds: float = POLL_SECONDS,
+    *,
+    shared: bool = False,
 ) -> Iterator[None]:
-    """An exclusive `flock` on a file named after the lock; the kernel drops it when its holder dies."""
+    """A `flock` on a file named after the lock; the kernel drops it when its holder dies."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _file_name(name)).open("a") as file:
-        _poll(lambda: _try_flock(file.fileno()), name, on_wait, timeout, poll_seconds)
+        _poll(lambda: _try_flock(file.fileno(), shared), name, on_wait, timeout, poll_seconds)
         yield
 
 
 @contextmanager
 def advisory_lock(
-    engine: sa.Engine, name: str, on_wait: Callable[[str], None] | None, timeout: float | None
+    engine: sa.Engine,
+    name: str,
+    on_wait: Callable[[str], None] | None,
+    timeout: float | None,
+    *,
+    shared: bool = False,
 ) -> Iterator[None]:
     """A PostgreSQL advisory lock; the server drops it with its holder's connection."""
     import sqlalchemy as sa
     from sqlalchemy.exc import SQLAlchemyError
 
     key = int(digest(name)[:15], 16)  # 60 bits: fits PostgreSQL's signed 64
+    take = sa.func.pg_try_advisory_lock_shared if shared else sa.func.pg_try_advisory_lock
+    leave = sa.func.pg_advisory_unlock_shared if shared else sa.func.pg_advisory_unlock
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _poll(
-            lambda: bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar()),
+            lambda: bool(connection.execute(sa.select(take(key))).scalar()),
             name,
             on_wait,
             timeout,
@@ -55,7 +64,7 @@ def advisory_lock(
         finally:
             # A connection that broke took the lock with it; that must not hide how the body ended.
             with suppress(SQLAlchemyError):
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+                connection.execute(sa.select(leave(key)))
 
 
 def _file_name(name: str) -> str:
@@ -64,9 +73,9 @@ def _file_name(name: str) -> str:
     return f"{quoted if len(quoted) <= NAME_CHARS else quoted[:NAME_CHARS] + digest(name)}.lock"
 
 
-def _try_flock(descriptor: int) -> bool:
+def _try_flock(descriptor: int, shared: bool) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -52,7 +52,12 @@ class State:
         return self._engine
 
     def lock(
-        self, name: str, *, on_wait: Callable[[str], None] | None = None, timeout: float | None = None
+        self,
+        name: str,
+        *,
+        on_wait: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+        shared: bool = False,
     ) -> AbstractContextManager[None]:
         """Hold the lock `name` against every other process and host on this state database.
 
@@ -62,13 +67,14 @@ class State:
             name: what is locked, for example `sample/legal/documents`.
             on_wait: called once with the lock's name if somebody else holds it.
             timeout: seconds to wait; None waits as long as it takes.
+            shared: together with others who hold it so, against those who do not.
 
         Raises:
             TimeoutError: the lock was not free within `timeout`.
         """
         if is_sqlite(self._url):
-            return locks.file_lock(self._locks_dir, name, on_wait, timeout)
-        return locks.advisory_lock(self._engine, name, on_wait, timeout)
+            return locks.file_lock(self._locks_dir, name, on_wait, timeout, shared=shared)
+        return locks.advisory_lock(self._engine, name, on_wait, timeout, shared=shared)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

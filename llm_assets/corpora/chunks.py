@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from llm_assets.corpora.buckets import WHOLE, Buckets
 from llm_assets.corpora.documents import decode_elements, documents_table, known_documents
 from resources import state_schema as schema
 from resources.digests import digest, digest_json
@@ -54,37 +55,47 @@ def chunks_table(platform: Platform, tenant: str, corpus: str) -> Table:
     return platform.tables(tenant, corpus).table("chunks", chunks_schema, "chunk_id")
 
 
-def known_chunks(state: State, tenant: str, corpus: str) -> dict[str, dict[str, Any]]:
+def known_chunks(state: State, tenant: str, corpus: str, buckets: Buckets = WHOLE) -> dict[str, dict[str, Any]]:
     """doc_id to what the state database knows of the document's chunks."""
     table = schema.chunked
     query = sa.select(table).where(table.c.tenant == tenant, table.c.corpus == corpus)
-    return {row["doc_id"]: row for row in state.rows(query)}
+    return {row["doc_id"]: row for row in state.rows(query) if buckets.holds(row["doc_id"])}
 
 
-def chunks_version(state: State, tenant: str, corpus: str) -> str:
+def chunks_version(state: State, tenant: str, corpus: str, buckets: Buckets = WHOLE) -> str:
     """Digest of the content of the chunks table: the data version of the asset."""
-    return digest(*sorted(f"{doc_id} {row['digest']}" for doc_id, row in known_chunks(state, tenant, corpus).items()))
+    known = known_chunks(state, tenant, corpus, buckets)
+    return digest(*sorted(f"{doc_id} {row['digest']}" for doc_id, row in known.items()))
 
 
-def cut(platform: Platform, spec: CorpusSpec, chunker: Chunker, *, log: Log = lambda message: None) -> ChunkReport:
+def cut(
+    platform: Platform,
+    spec: CorpusSpec,
+    chunker: Chunker,
+    *,
+    buckets: Buckets = WHOLE,
+    log: Log = lambda message: None,
+) -> ChunkReport:
     """Bring the chunks table up to date with the documents table.
 
     Args:
         platform: where the tables and the state database are.
         spec: the corpus.
         chunker: cuts the elements of a document.
+        buckets: the documents that are worked on.
         log: told of progress.
     """
     state, report = platform.state, ChunkReport()
     table = chunks_table(platform, spec.tenant, spec.name)
     wanted = {
         doc_id: digest(row["good_key"], chunker.fingerprint)
-        for doc_id, row in known_documents(state, spec.tenant, spec.name).items()
+        for doc_id, row in known_documents(state, spec.tenant, spec.name, buckets).items()
         if row["good_key"]
     }
-    have = known_chunks(state, spec.tenant, spec.name)
+    have = known_chunks(state, spec.tenant, spec.name, buckets)
     # Also those that a killed run left in the table alone.
-    _remove(state, spec, table, sorted({*have, *table.column("doc_id")} - wanted.keys()), report)
+    stored = filter(buckets.holds, table.column("doc_id"))
+    _remove(state, spec, table, sorted({*have, *stored} - wanted.keys()), report)
     changed = sorted(doc_id for doc_id, key in wanted.items() if have.get(doc_id, {}).get("chunk_key") != key)
     for part in _parts(changed):
         _write(platform, spec, chunker, table, {doc_id: wanted[doc_id] for doc_id in part}, report)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from llm_assets.corpora.buckets import WHOLE, Buckets
 from resources import state_schema as schema
 from resources.digests import digest
 from resources.state import State, now
@@ -80,16 +81,16 @@ def documents_table(platform: Platform, tenant: str, corpus: str) -> Table:
     return platform.tables(tenant, corpus).table("documents", documents_schema, "doc_id")
 
 
-def known_documents(state: State, tenant: str, corpus: str) -> dict[str, dict[str, Any]]:
+def known_documents(state: State, tenant: str, corpus: str, buckets: Buckets = WHOLE) -> dict[str, dict[str, Any]]:
     """doc_id to what the state database knows of the document."""
     table = schema.documents
     query = sa.select(table).where(table.c.tenant == tenant, table.c.corpus == corpus)
-    return {row["doc_id"]: row for row in state.rows(query)}
+    return {row["doc_id"]: row for row in state.rows(query) if buckets.holds(row["doc_id"])}
 
 
-def documents_version(state: State, tenant: str, corpus: str) -> str:
+def documents_version(state: State, tenant: str, corpus: str, buckets: Buckets = WHOLE) -> str:
     """Digest of the text that the documents table holds: the data version of the asset."""
-    rows = known_documents(state, tenant, corpus).values()
+    rows = known_documents(state, tenant, corpus, buckets).values()
     return digest(*sorted(f"{row['doc_id']} {row['good_key']}" for row in rows if row["good_key"]))
 
 
@@ -106,6 +107,7 @@ def ingest(
     *,
     workers: int,
     reparse: bool = False,
+    buckets: Buckets = WHOLE,
     log: Log = lambda message: None,
 ) -> IngestReport:
     """Bring the documents table up to date with the source.
@@ -117,6 +119,7 @@ def ingest(
         options: how they are parsed.
         workers: parser processes.
         reparse: parse every file, changed or not.
+        buckets: the documents that are worked on.
         log: told of progress.
 
     Returns:
@@ -127,11 +130,12 @@ def ingest(
         EmptySourceError: it lists nothing although there were documents.
     """
     started = time.monotonic()
-    run = _Ingest(platform, spec, options, log)
+    run = _Ingest(platform, spec, options, buckets, log)
     files = source.list()
-    run.report.listed, run.report.listed_bytes = len(files), sum(file.size for file in files)
     run.report.source_version = source_version(files)
     run.refuse_empty(files)
+    files = [file for file in files if buckets.holds(document_id(file.uri))]
+    run.report.listed, run.report.listed_bytes = len(files), sum(file.size for file in files)
     pending = run.pending(files, reparse)
     run.delete({document_id(file.uri) for file in files} - run.forgotten)
     if pending:
@@ -144,11 +148,13 @@ def ingest(
 class _Ingest:
     """One run over a source: what was known before, and what has been done."""
 
-    def __init__(self, platform: Platform, spec: CorpusSpec, options: ParseOptions, log: Log) -> None:
-        self.spec, self.options, self.log = spec, options, log
+    def __init__(
+        self, platform: Platform, spec: CorpusSpec, options: ParseOptions, buckets: Buckets, log: Log
+    ) -> None:
+        self.spec, self.options, self.buckets, self.log = spec, options, buckets, log
         self.state = platform.state
         self.table = documents_table(platform, spec.tenant, spec.name)
-        self.known = known_documents(self.state, spec.tenant, spec.name)
+        self.known = known_documents(self.state, spec.tenant, spec.name, buckets)
         self.forgotten = self._forgotten()
         self.report = IngestReport()
 
@@ -176,7 +182,8 @@ class _Ingest:
 
     def delete(self, listed: set[str]) -> None:
         """Remove the documents whose files are gone, also those that a killed run left in the table alone."""
-        gone = sorted({*self.known, *self.table.column("doc_id")} - listed)
+        stored = filter(self.buckets.holds, self.table.column("doc_id"))
+        gone = sorted({*self.known, *stored} - listed)
         if gone:
             self.table.delete("doc_id", gone)
             remove_documents(self.state, self.spec.tenant, self.spec.name, gone)

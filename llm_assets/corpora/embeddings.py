@@ -12,7 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from llm_assets.corpora.buckets import WHOLE, Buckets
 from llm_assets.corpora.chunks import chunks_table
+from llm_assets.corpora.embedding_claims import Claims
 from resources import processes
 from resources.digests import digest
 
@@ -131,22 +133,59 @@ def table_name(fingerprint: str) -> str:
 
 
 def embed_corpus(
-    platform: Platform, spec: CorpusSpec, store: EmbeddingStore, *, log: Log = lambda message: None
+    platform: Platform,
+    spec: CorpusSpec,
+    store: EmbeddingStore,
+    *,
+    buckets: Buckets = WHOLE,
+    log: Log = lambda message: None,
 ) -> EmbedReport:
-    """Embed the texts of the chunks table that have no vector yet."""
+    """Embed the texts of the chunks table that have no vector yet; those that others embed now are waited for.
+
+    Args:
+        platform: where the tables are.
+        spec: the corpus.
+        store: the vectors of its tenant.
+        buckets: the documents whose texts are meant.
+        log: told of progress.
+    """
     started, report = time.monotonic(), EmbedReport()
     chunks = chunks_table(platform, spec.tenant, spec.name)
-    distinct = set(chunks.column("text_digest"))
-    missing = store.missing(distinct)
+    while missing := store.missing(distinct := _distinct(chunks, buckets)):
+        claims = Claims(platform.state, f"{spec.tenant}/{store.table.name}")
+        with claims.held():
+            _embed(chunks, missing, store, claims, report, log)
+        claims.wait_for_others(log)
     report.distinct = len(distinct)
-    for batch in _batches(_texts(chunks, missing)):
-        store.add(batch)
-        report.embedded += len(batch)
-        rate = report.embedded / (time.monotonic() - started)
-        log(f"{report.embedded} of {len(missing)} texts embedded, {rate:.0f} a second")
     store.table.tidy()
     report.seconds = time.monotonic() - started
     return report
+
+
+def _distinct(chunks: Table, buckets: Buckets) -> set[str]:
+    if buckets.chosen is None:
+        return set(chunks.column("text_digest"))
+    found: set[str] = set()
+    for batch in chunks.scan(["doc_id", "text_digest"]):
+        pairs = zip(batch["doc_id"].to_pylist(), batch["text_digest"].to_pylist(), strict=True)
+        found.update(key for doc_id, key in pairs if buckets.holds(doc_id))
+    return found
+
+
+def _embed(
+    chunks: Table, missing: set[str], store: EmbeddingStore, claims: Claims, report: EmbedReport, log: Log
+) -> None:
+    """Embed those of the missing texts that nobody else embeds."""
+    started, before = time.monotonic(), report.embedded
+    for batch in _batches(_texts(chunks, missing)):
+        # What another has finished since we looked is neither claimed any more nor missing.
+        ours = store.missing(claims.take([key for key, _ in batch]))
+        if not ours:
+            continue
+        store.add([(key, text) for key, text in batch if key in ours])
+        report.embedded += len(ours)
+        rate = (report.embedded - before) / (time.monotonic() - started)
+        log(f"{report.embedded} of {before + len(missing)} texts embedded, {rate:.0f} a second")
 
 
 def _texts(chunks: Table, missing: set[str]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llm_assets.corpora.buckets import Buckets
 from llm_assets.corpora.documents import known_documents
 from llm_assets.reporting import counts, rate, table
 
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from resources.platform import Platform
 
 
-def of_documents(platform: Platform, spec: CorpusSpec, report: IngestReport) -> dict[str, Any]:
+def of_documents(platform: Platform, spec: CorpusSpec, report: IngestReport, buckets: Buckets) -> dict[str, Any]:
     """Of the documents: what was done, what is quarantined and why, languages and formats."""
-    rows = known_documents(platform.state, spec.tenant, spec.name).values()
+    rows = known_documents(platform.state, spec.tenant, spec.name, buckets).values()
     quarantined = sorted((row for row in rows if row["status"] == "quarantined"), key=lambda row: row["uri"])
     return {
         "dagster/row_count": len(rows),

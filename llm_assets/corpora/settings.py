@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from llm_assets.corpora.buckets import MOST
 from llm_assets.schema import Described, Metric, Settings, TableTest
 from resources.vector_index.weaviate_settings import CollectionSettings
 
@@ -104,6 +105,9 @@ class CorpusSettings(Described):
     """Documents that become a searchable index."""
 
     source: SourceSettings
+    buckets: int = Field(
+        default=1, ge=1, le=MOST, description="Parts that several runs or hosts work on side by side: partitions."
+    )
     parse: ParseSettings = ParseSettings()
     chunk: ChunkSettings = ChunkSettings()
     embedder: EmbedderSettings = EmbedderSettings()

@@ -5,7 +5,7 @@ import dagster as dg
 from llm_assets.corpora import chunks
 from llm_assets.corpora.opening import open_chunker
 from llm_assets.corpora.settings import CorpusSpec
-from llm_assets.stages import Stages
+from llm_assets.stages import Stages, buckets_of
 from resources.dagster_platform import PlatformResource
 
 
@@ -21,13 +21,15 @@ def chunks_asset(spec: CorpusSpec, stages: Stages) -> dg.AssetsDefinition:
             settings.chunk,
             settings.embedder.decisive,
         ),
+        buckets=settings.buckets,
     )
     def chunks_table(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
-        with stages.hold(context, platform) as opened:
-            report = chunks.cut(opened, spec, open_chunker(opened, spec), log=context.log.info)
-            rows = chunks.known_chunks(opened.state, spec.tenant, spec.name).values()
+        buckets = buckets_of(context, settings.buckets)
+        with stages.hold(context, platform, buckets) as opened:
+            report = chunks.cut(opened, spec, open_chunker(opened, spec), buckets=buckets, log=context.log.info)
+            rows = chunks.known_chunks(opened.state, spec.tenant, spec.name, buckets).values()
             return dg.MaterializeResult(
-                data_version=dg.DataVersion(chunks.chunks_version(opened.state, spec.tenant, spec.name)),
+                data_version=dg.DataVersion(chunks.chunks_version(opened.state, spec.tenant, spec.name, buckets)),
                 metadata={
                     "dagster/row_count": sum(row["chunks"] for row in rows),
                     "documents": len(rows),
