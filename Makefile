@@ -1,4 +1,4 @@
-# make demo [TARGET=weaviate] | dev | tracking | test | test-long | weaviate | lint | bench
+# make demo [TARGET=weaviate] | dev | tracking | test | test-long | weaviate | tpu-env | lint | bench
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ ifeq ($(origin TARGET),command line)
 export LLM_ASSETS_TARGET := $(TARGET)
 endif
 
-.PHONY: demo demo-pools dev tracking test test-long weaviate lint bench install clean-state
+.PHONY: demo demo-pools dev tracking test test-long weaviate tpu-env lint ci chain report bench install clean-state
 .DEFAULT_GOAL := demo
 
 # Everything is installed once, and again when what is wanted has changed.
@@ -64,6 +64,13 @@ test-long: install
 	@# 5: no test was selected, which ARGS may lead to.
 	@$(BIN)/python -m pytest -m long $(ARGS) || test $$? -eq 5
 
+# The environment of trainings on a TPU: torch_xla, and the torch that it loads with. 7 GB, once, 2 minutes.
+tpu-env: install $(VENV)-tpu/.installed
+$(VENV)-tpu/.installed: requirements-tpu.txt
+	@test -x $(VENV)-tpu/bin/python || $(PYTHON) -m venv --without-pip $(VENV)-tpu
+	@$(BIN)/uv pip install --quiet --python $(VENV)-tpu/bin/python --compile-bytecode -r requirements-tpu.txt
+	@touch $@
+
 # Weaviate's server for the tests: found, or downloaded, or built with Go (once, 3 minutes).
 weaviate: install
 	@$(BIN)/python -m resources.weaviate_server
@@ -74,6 +81,22 @@ lint: install
 	@$(BIN)/pyright --warnings --pythonpath $(BIN)/python
 	@$(BIN)/dg check yaml
 	@$(BIN)/dg check defs
+
+# What .github/workflows/pipeline.yml does. The report is shown, and may fail, whatever became of the chain.
+ci:
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+	@status=0; $(MAKE) --no-print-directory chain TARGET=ci || status=$$?; \
+	  $(MAKE) --no-print-directory report TARGET=ci && exit $$status
+
+# Every corpus and every model that is configured: make chain TARGET=ci
+chain: install
+	@$(BIN)/python -W ignore -m dagster asset materialize -m llm_assets.definitions \
+	  --select 'not kind:"file"' --config-json '{"loggers": {"console": {}}}'
+
+# The last run as Markdown. An asset check of severity error that failed in it is a failure.
+report: install
+	@$(BIN)/llm-assets report
 
 bench: install
 	@$(BIN)/python -m benchmarks
