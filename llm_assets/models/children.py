@@ -93,12 +93,13 @@ def _failure(run: Path) -> dict[str, Any] | None:
 
 
 def _error(job: str, failure: dict[str, Any] | None, code: int, peak: int) -> TrainingError:
-    if failure is None and code == KILLED:
+    if failure is not None and failure["kind"] == OUT_OF_MEMORY:
+        return OutOfMemory(
+            f"{job}: {failure['message']} ({failure['kind']})", failure.get("peak_bytes") or peak or None
+        )
+    if code == KILLED:  # what other processes of it say then is only that they miss one
         advice = "its process was killed, mostly for want of memory; lower training.micro_batch or max_tokens"
         return OutOfMemory(f"{job}: {advice}", peak or None)
     if failure is None:
         return TrainingError(f"{job}: its process ended with exit code {code}; its output says why")
-    message = f"{job}: {failure['message']} ({failure['kind']})"
-    if failure["kind"] == OUT_OF_MEMORY:
-        return OutOfMemory(message, failure.get("peak_bytes") or peak or None)
-    return TrainingError(message)
+    return TrainingError(f"{job}: {failure['message']} ({failure['kind']})")

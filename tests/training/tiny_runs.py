@@ -43,6 +43,7 @@ def tiny_run(folder: Path, model: Path, **changes: Any) -> TinyRun:
     training = {
         "batch": 8,
         "micro_batch": 2,
+        "epochs": 2000,
         "max_steps": 30,
         "learning_rate": 2e-3,
         "checkpoint_steps": 5,

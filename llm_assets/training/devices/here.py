@@ -53,7 +53,7 @@ class Devices:
         """What `transformers.TrainingArguments` needs to know of the devices."""
         found: dict[str, Any] = {"use_cpu": self.kind == "cpu"}
         if self.kind == "xla":
-            found["dataloader_pin_memory"] = False
+            found |= {"dataloader_pin_memory": False, "optim": "adamw_torch"}  # the default one is fused: not on XLA
         if self.world > 1:
             # Every weight that is trained gets a gradient in every step, and no model here has buffers that change.
             found |= {"ddp_find_unused_parameters": False, "ddp_broadcast_buffers": False}
