@@ -70,6 +70,7 @@ class Stages:
         checks: Sequence[dg.AssetCheckSpec] | None = None,
         pool: str | None = None,
         config: dg.Field | None = None,
+        asks: Mapping[str, str] | None = None,
         buckets: int = 1,
     ) -> Decorator:
         """The decorator of a stage.
@@ -83,6 +84,7 @@ class Stages:
             checks: that it reports itself.
             pool: of accelerators.yml, for a stage that computes on a device; its function uses `leased`.
             config: what one run may change: `launchpad.config_of`; its function reads it by `launchpad.applied`.
+            asks: tags that refine what its pool is asked for: `accelerator/memory_gb`.
             buckets: partitions; its function works on `buckets_of(context)`.
         """
         parts = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in version]
@@ -99,7 +101,7 @@ class Stages:
             partitions_def=dg.StaticPartitionsDefinition(bucket_keys(buckets)) if buckets > 1 else None,
             automation_condition=condition(self.settings, self.key(stage)),
             freshness_policy=freshness(self.settings),
-            op_tags={"tenant": self.tenant, **on_device} if pool else None,
+            op_tags={"tenant": self.tenant, **on_device, **(asks or {})} if pool else None,
         )
         return cast("Decorator", decorator)
 
@@ -128,11 +130,12 @@ class Stages:
         accelerator: "AcceleratorResource",
         pool: str,
         buckets: Buckets = WHOLE,
+        asks: Mapping[str, str] | None = None,
     ) -> "Iterator[tuple[Platform, HeldLease]]":
         """As `hold`, with devices. The lease comes first: whoever holds the lock never waits for a device."""
         with (
             clear_failures(self.id),
-            accelerator.lease(context, pool=pool) as held,
+            accelerator.lease(context, pool=pool, asks=asks) as held,
             self.hold(context, platform, buckets) as opened,
         ):
             yield opened, held

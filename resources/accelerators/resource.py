@@ -2,7 +2,7 @@
 
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,20 @@ class AcceleratorResource(dg.ConfigurableResource):
     """
 
     @contextmanager
-    def lease(self, context: dg.AssetExecutionContext | dg.OpExecutionContext, *, pool: str) -> "Iterator[HeldLease]":
+    def lease(
+        self,
+        context: dg.AssetExecutionContext | dg.OpExecutionContext,
+        *,
+        pool: str,
+        asks: Mapping[str, str] | None = None,
+    ) -> "Iterator[HeldLease]":
         """Hold devices of a pool.
 
         Args:
             context: of the step.
             pool: of accelerators.yml; the op's and the run's tags refine what it asks for.
+            asks: tags beside the run's, for a step that asks for other devices than its executor has claimed; it has
+                given those back.
 
         Raises:
             ImpossibleRequest: no state of the devices could ever satisfy it.
@@ -47,7 +55,7 @@ class AcceleratorResource(dg.ConfigurableResource):
         lease = ledger.lease_of(run_id, step_key)
         claimed = lease is not None and lease.state == "held"
         if lease is None or not claimed:
-            lease = self._wait(context, step_key, pool, ledger)
+            lease = self._wait(context, step_key, pool, ledger, asks or {})
         owners = _owners(context, lease)
         try:
             with hold(
@@ -58,8 +66,19 @@ class AcceleratorResource(dg.ConfigurableResource):
             context.log.warning(f"{pool}: {taken}; waiting for devices again")
             raise dg.RetryRequested(max_retries=TAKEN_BACK_AT_MOST, seconds_to_wait=0) from taken
 
+    def give_back(self, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
+        """Give the step's devices back before its end, to ask for others: who waits for those holds none."""
+        from resources.accelerators.ledger.ledger import open_ledger
+
+        open_ledger().release(context.run.run_id, _step_key(context))
+
     def _wait(
-        self, context: dg.AssetExecutionContext | dg.OpExecutionContext, step_key: str, pool: str, ledger: "Ledger"
+        self,
+        context: dg.AssetExecutionContext | dg.OpExecutionContext,
+        step_key: str,
+        pool: str,
+        ledger: "Ledger",
+        asks: Mapping[str, str],
     ) -> "Lease":
         from resources.accelerators.claiming import wait_for_lease
         from resources.accelerators.dagster_registration import ensure_registered
@@ -69,7 +88,7 @@ class AcceleratorResource(dg.ConfigurableResource):
         ensure_registered(ledger, ledger.accelerators)
         waiting = waiting_of(
             context.instance,
-            context.run,
+            context.run.with_tags({**context.run.tags, **asks}) if asks else context.run,
             step_key,
             pool,
             submitted=time.time(),

@@ -30,6 +30,11 @@ class Trees:
         with self._lock:
             self._closed = True
 
+    @property
+    def closed(self) -> bool:
+        """Whether what works under the lease is being ended, or has been."""
+        return self._closed
+
     def living(self) -> list[ProcessTree]:
         """Those with processes."""
         with self._lock:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from llm_assets.models.memory.activations import (
+    FP32,
     activations,
     checkpoints,
     dequantised,
@@ -32,7 +33,7 @@ RUNTIME: Mapping[str, int] = MappingProxyType(
     {
         "gpu": 600_000_000,  # CUDA context with lazily loaded kernels and cuBLAS' work space; 0.3 to 0.8 GB are seen
         "tpu": 500_000_000,  # the runtime's own buffers; not measured
-        "cpu": 650_000_000,  # resident after importing torch, transformers and peft; measured without a model
+        "cpu": 900_000_000,  # resident after the imports of a training; measured without a model
     }
 )
 STATE_BYTES = {"adamw": 2 * 4.0, "adamw_8bit": 2 * (1 + 4 / 256), "paged_adamw_8bit": 0.0}
@@ -88,7 +89,8 @@ def weight_bytes(architecture: Architecture, workload: Workload) -> int:
     """The base model's weights, whole."""
     width = weight_width(architecture, workload)
     if not workload.four_bits:
-        return width * architecture.parameters
+        matrices = (workload.matrix_width or width) * architecture.matrices
+        return matrices + width * (architecture.parameters - architecture.matrices)
     head = architecture.head.weights if architecture.head and workload.quantised_head else 0
     quantised = architecture.matrices + head
     return round(quantised * (0.5 + workload.scale_bytes)) + width * (architecture.parameters - quantised)
@@ -126,7 +128,7 @@ def _training(architecture: Architecture, workload: Workload) -> dict[str, dict[
         **held,
         "gradients": _largest(architecture, workload) if workload.step == "in_backward" else gradients // parts,
         "activations": last_block or live // max(1, sum(stack.count for stack in architecture.stacks)),
-        WORKING: flowing,
+        WORKING: max(flowing, _step_copies(architecture, workload)) if workload.step == "in_backward" else flowing,
     }
     step = {
         **held,
@@ -206,6 +208,8 @@ def _step_copies(architecture: Architecture, workload: Workload) -> int:
     """`foreach` makes a square root of all second moments at once, `loop` of one at a time."""
     if workload.step == "foreach":
         return trained_parameters(architecture, workload) * _trained_width(architecture, workload)
+    if workload.unpacked_states:
+        return workload.unpacked_states * FP32 * architecture.vocabulary * architecture.hidden
     return _largest(architecture, workload) if workload.step == "loop" else 0
 
 
@@ -221,8 +225,8 @@ def _copies(architecture: Architecture, workload: Workload) -> int:
     if weight_width(architecture, workload) <= workload.compute_width or workload.four_bits:
         return 0
     head = architecture.vocabulary * architecture.hidden
-    blocks = architecture.matrices
-    if workload.checkpointing and workload.method == "lora":
+    blocks = 0 if workload.matrix_width == workload.compute_width else architecture.matrices
+    if blocks and workload.checkpointing and workload.method == "lora":
         blocks = max(stack.block.matrices for stack in architecture.stacks)
     return workload.compute_width * (blocks + head)
 

@@ -24,12 +24,14 @@ class Workload:
         target_tokens: that an encoder-decoder model writes in each row.
         learned_tokens: of each row whose logits are computed; None: all.
         weight_width: bytes of a parameter in memory; None: as stored.
+        matrix_width: of a frozen matrix in a block; None: as the others.
         compute_width: bytes of an activation: 2 in bf16, 4 in fp32. With wider weights it is autocast.
         adapter_width: bytes of an adapter's parameter; None: as the activations.
         adapter_rank, adapter_layers, adapter_targets, adapter_dropout: of LoRA; no targets: every linear layer.
         optimiser: `paged_…` lies in main memory when the device is full, and is not counted.
         step: how the optimiser goes: `fused` in one kernel, `foreach` with copies of one state, `loop` one parameter
             after the other, `in_backward` frees each gradient at once.
+        unpacked_states: of one tensor, that a step has in fp32 (torchao's 8-bit AdamW: 2).
         accumulated: whether gradients of earlier micro-batches lie there while the next is computed.
         devices: how many work together.
         sharding: `ddp` holds all on each; `fsdp` parts weights, gradients and optimiser states.
@@ -54,6 +56,7 @@ class Workload:
     target_tokens: int = 0
     learned_tokens: int | None = None
     weight_width: int | None = None
+    matrix_width: int | None = None
     compute_width: int = 2
     adapter_width: int | None = None
     adapter_rank: int = 16
@@ -62,6 +65,7 @@ class Workload:
     adapter_dropout: float = 0.0
     optimiser: Optimiser = "adamw"
     step: Step = "fused"
+    unpacked_states: int = 0
     accumulated: bool = False
     devices: int = 1
     sharding: Sharding = "none"
