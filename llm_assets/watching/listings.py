@@ -13,7 +13,7 @@ from resources.sources import SourceError
 if TYPE_CHECKING:
     from llm_assets.watching.watched import Watched
 
-WAIT_SECONDS = 5.0  # a tick waits this long; what takes longer goes on, and the next tick asks for it
+WAIT_SECONDS = 5.0  # a tick waits this long for a new listing; a longer one goes on, and the next tick asks for it
 HANGING_SECONDS = 300.0  # a listing that takes longer counts as failed
 
 
@@ -59,9 +59,9 @@ class _Run:
         self._thread = threading.Thread(target=self._list, name=f"listing {source.id}", daemon=True)
         self._thread.start()
 
-    def wait(self, until: float) -> Outcome:
-        """The outcome, at the latest when `time.monotonic()` is `until`."""
-        self._thread.join(max(0.0, until - time.monotonic()))
+    def wait(self, seconds: float) -> Outcome:
+        """The outcome, at the latest this long after the start."""
+        self._thread.join(max(0.0, self.started + seconds - time.monotonic()))
         return self.outcome or self._unfinished(time.monotonic() - self.started)
 
     def _list(self) -> None:
@@ -76,16 +76,16 @@ class _Run:
 class Listings:
     """The listings under way in this process. One source is never listed twice at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._wait_seconds = wait_seconds
         self._running: dict[str, _Run] = {}
 
-    def collect(self, sources: Sequence[Watched], seconds: float = WAIT_SECONDS) -> Mapping[str, Outcome]:
-        """List every source, for at most `seconds`."""
+    def collect(self, sources: Sequence[Watched]) -> Mapping[str, Outcome]:
+        """List every source. A listing that an earlier call has begun is not waited for again."""
         for source in sources:
             if source.id not in self._running:
                 self._running[source.id] = _Run(source)
-        until = time.monotonic() + seconds
-        outcomes = {source.id: self._running[source.id].wait(until) for source in sources}
+        outcomes = {source.id: self._running[source.id].wait(self._wait_seconds) for source in sources}
         self._running = {name: run for name, run in self._running.items() if run.outcome is None}
         return outcomes
 

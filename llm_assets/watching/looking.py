@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Look:
         instance: the Dagster instance: what was run.
         platform: its state database decides between several daemons.
         listings: of this process.
-        settle_seconds: see `SETTLE_SECONDS`.
+        settle: waits for what is still arriving.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Look:
         instance: dg.DagsterInstance,
         platform: Platform,
         listings: Listings,
-        settle_seconds: float = SETTLE_SECONDS,
+        settle: Callable[[], object] = lambda: time.sleep(SETTLE_SECONDS),
     ) -> None:
         self._instance, self._platform, self._listings = instance, platform, listings
-        self._settle_seconds = settle_seconds
+        self._settle = settle
         self.found = Found()
 
     def at(self, sources: Sequence[Watched], before: Mapping[str, Seen]) -> Found:
@@ -75,7 +75,7 @@ class Look:
         """What the changed ones hold a moment later."""
         if not changed:
             return {}
-        time.sleep(self._settle_seconds)
+        self._settle()
         return self._listings.collect(changed)
 
     def _one(self, source: Watched, outcome: Outcome, seen: Seen, settled: bool) -> Seen:

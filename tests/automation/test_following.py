@@ -33,7 +33,7 @@ class Model:
 
     def __init__(self, instance: dg.DagsterInstance, automation: Any = "on_change") -> None:
         self.instance = instance
-        self.versions = dict.fromkeys(("chunks", *MODEL), "1")
+        self.versions: dict[str, str] = dict.fromkeys(("chunks", *MODEL), "1")
         settings = Described(name="kind", automation=automation)
 
         @dg.observable_source_asset
