@@ -1,4 +1,4 @@
-# make demo [TARGET=weaviate] | dev | tracking | test | test-long | weaviate | tpu-env | lint | bench
+# make demo [TARGET=weaviate] | dev | ci | chain | report | tracking | test | test-long | weaviate | tpu-env | lint | bench
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
