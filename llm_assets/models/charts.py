@@ -6,12 +6,16 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llm_assets.models.scoring import Estimate
+from llm_assets.models.estimates import Estimate
+from llm_assets.models.settings.evaluation import is_lower_better
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 90
+SIDES = {"base_": ("base", "tab:grey"), "promoted_": ("promoted", "tab:orange"), "": ("tuned", "tab:blue")}
+GAINS = {"_gain": ("over base", "tab:grey"), "_gain_over_promoted": ("over promoted", "tab:orange")}
+LABEL_CHARS = 24
 
 
 def loss_curve(figures: Sequence[Mapping[str, float]]) -> bytes:
@@ -26,25 +30,99 @@ def loss_curve(figures: Sequence[Mapping[str, float]]) -> bytes:
     return _png(figure)
 
 
-def comparison(estimates: Mapping[str, Estimate]) -> bytes:
-    """Base model beside tuned model, with 95 % intervals: the shares where there are answers, else the loss."""
-    figure, axes = _figure()
-    names = [name for name in ("accuracy", "exact_match") if name in estimates] or ["loss"]
-    for offset, prefix, label, colour in ((-0.2, "base_", "base", "tab:grey"), (0.2, "", "tuned", "tab:blue")):
-        shown = [estimates[prefix + name] for name in names]
-        spread = [[e.value - e.low for e in shown], [e.high - e.value for e in shown]]
-        places = [i + offset for i in range(len(names))]
-        axes.bar(places, [e.value for e in shown], 0.36, yerr=spread, capsize=4, label=label, color=colour)
-    axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set_ylim(0, None if names == ["loss"] else 1.05)
-    axes.legend(loc="upper left")
+def levels(estimates: Mapping[str, Estimate]) -> bytes:
+    """Each model's figures with 95 % intervals: shares and scores to the left, losses to the right."""
+    names = level_names(estimates)
+    scores, losses = [n for n in names if not is_lower_better(n)], [n for n in names if is_lower_better(n)]
+    figure, axes = _panels([len(scores), len(losses)])
+    for panel, shown in zip(axes, filter(None, (scores, losses)), strict=True):
+        for offset, prefix in zip((-0.27, 0.0, 0.27), SIDES, strict=True):
+            _bars(panel, [(i + offset, estimates.get(prefix + name)) for i, name in enumerate(shown)], *SIDES[prefix])
+        panel.set_xticks(range(len(shown)), [_told(name) for name in shown])
+        panel.set_ylim(0, 1.05 if shown is scores else None)
+        panel.set_ylabel("score, higher is better" if shown is scores else "lower is better")
+    axes[0].legend(loc="upper left", fontsize="small")
     return _png(figure)
 
 
-def _figure() -> tuple[Figure, Any]:
+def differences(estimates: Mapping[str, Estimate]) -> bytes:
+    """A forest plot: how much better the tuned model is by each figure, with the 95 % interval of the difference."""
+    names = [name for name in level_names(estimates) if f"{name}_gain" in estimates][::-1]
+    scores, losses = [n for n in names if not is_lower_better(n)], [n for n in names if is_lower_better(n)]
+    groups = [group for group in (scores, losses) if group]
+    figure, axes = _panels([1] * len(groups), height=1.2 + 0.45 * max(map(len, groups)))
+    for panel, shown in zip(axes, groups, strict=True):
+        panel.axvline(0, color="black", linewidth=0.8)
+        for offset, suffix in zip((0.12, -0.12), GAINS, strict=True):
+            _whiskers(panel, [(i + offset, estimates.get(n + suffix)) for i, n in enumerate(shown)], *GAINS[suffix])
+        panel.set_yticks(range(len(shown)), [_told(name) for name in shown])
+        panel.set_ylim(-0.6, len(shown) - 0.4)
+        panel.set_xlabel("better by (score)" if shown is scores else "lower by")
+    axes[0].legend(loc="best", fontsize="small")
+    return _png(figure)
+
+
+def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]], said: Sequence[str]) -> bytes:
+    """How often each class (rows) was answered by which (columns)."""
+    size = 2 + 0.42 * len(said)
+    figure, axes = _figure(size + 1, size)
+    axes.imshow(counts, cmap="Blues", vmin=0)
+    axes.set_xticks(range(len(said)), [_short(name) for name in said], rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), [_short(name) for name in labels])
+    axes.set(xlabel="answered", ylabel="right answer")
+    half = max(max(row) for row in counts) / 2
+    for i, row in enumerate(counts):
+        for j, count in enumerate(row):
+            if count:
+                axes.text(j, i, count, ha="center", va="center", color="white" if count > half else "black")
+    return _png(figure)
+
+
+def level_names(estimates: Mapping[str, Estimate]) -> list[str]:
+    """The figures of the tuned model, without differences and other models."""
+    others = tuple(prefix for prefix in SIDES if prefix)
+    return [name for name in estimates if not name.startswith(others) and not name.endswith(tuple(GAINS))]
+
+
+def _bars(axes: Any, shown: Sequence[tuple[float, Estimate | None]], label: str, colour: str) -> None:
+    known = [(place, estimate) for place, estimate in shown if estimate]
+    if known:
+        spread = [[max(0.0, e.value - e.low) for _, e in known], [max(0.0, e.high - e.value) for _, e in known]]
+        axes.bar(
+            *([place for place, _ in known], [e.value for _, e in known], 0.25),
+            **{"yerr": spread, "capsize": 3, "label": label, "color": colour},
+        )
+
+
+def _whiskers(axes: Any, shown: Sequence[tuple[float, Estimate | None]], label: str, colour: str) -> None:
+    known = [(place, estimate) for place, estimate in shown if estimate]
+    if known:
+        spread = [[max(0.0, e.value - e.low) for _, e in known], [max(0.0, e.high - e.value) for _, e in known]]
+        values, places = [e.value for _, e in known], [place for place, _ in known]
+        axes.errorbar(values, places, xerr=spread, fmt="o", capsize=3, label=label, color=colour)
+
+
+def _told(name: str) -> str:
+    return name.replace("_", " ").replace(".", "\n")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LABEL_CHARS else text[: LABEL_CHARS - 1] + "…"
+
+
+def _panels(widths: Sequence[int], height: float = 3.0) -> tuple[Figure, Sequence[Any]]:
+    """Panels side by side, as wide as what they hold; those of width 0 are left out."""
+    from matplotlib.figure import Figure
+
+    kept = [width for width in widths if width]
+    figure = Figure(figsize=(4 + 0.9 * sum(kept), height), layout="constrained")
+    return figure, figure.subplots(1, len(kept), squeeze=False, width_ratios=[width + 0.5 for width in kept])[0]
+
+
+def _figure(width: float = 6, height: float = 3) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure  # without pyplot: no display, and nothing kept between calls
 
-    figure = Figure(figsize=(6, 3), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 

@@ -27,6 +27,7 @@ def forget_examples(platform: Platform, tenant: str, corpus: str, doc_id: str) -
     for folder in sorted(platform.runs(tenant, "*").parent.glob("*")):
         with platform.state.lock(f"model/{tenant}/{folder.name}"):
             removed += _forget_in(platform, tenant, folder, (corpus, doc_id))
+            _forget_answers(platform, tenant, folder, (corpus, doc_id))
     return removed
 
 
@@ -54,9 +55,21 @@ def _forget_in(platform: Platform, tenant: str, runs: Path, document: tuple[str,
     return len(ids)
 
 
+def _forget_answers(platform: Platform, tenant: str, runs: Path, document: tuple[str, str]) -> None:
+    """Prompts hold passages, and answers may repeat them."""
+    shutil.rmtree(runs / "answers", ignore_errors=True)
+    tables = platform.tables(tenant, runs.name)
+    if "answers" in tables.names():
+        table = tables.existing("answers")
+        rows = [row for batch in table.scan(["input_id", "corpus", "doc_id"]) for row in batch.to_pylist()]
+        table.delete("input_id", [row["input_id"] for row in rows if (row["corpus"], row["doc_id"]) == document])
+        table.purge()
+
+
 def _clear(runs: Path) -> None:
     """What run directories hold of examples: copies that a killed run left, and answers. All is made again."""
     for copy in runs.glob("*/*data.jsonl*"):
         copy.unlink()
-    for evaluations in runs.glob("*/evaluations"):
+    shutil.rmtree(runs / "evaluations", ignore_errors=True)
+    for evaluations in runs.glob("*/evaluations"):  # of earlier releases
         shutil.rmtree(evaluations)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,7 +11,6 @@ from llm_assets.reporting import counts, picture, table
 
 if TYPE_CHECKING:
     from llm_assets.models import fine_tune, promotion
-
 
 
 def of_training_set(built: training_set.TrainingSet) -> dict[str, Any]:

@@ -1,28 +1,26 @@
-"""Is an answer right, and how sure is the figure."""
+"""Is an answer right, and how near is it: scores of one answer against the expected one, 0 to 1.
+
+Texts are compared as people read them: width, case and spacing do not count (but for `exact_match`), and languages
+that put no spaces between words are compared by characters, as JGLUE does (Kurihara et al., 2022).
+"""
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
+    import regex
+    from sacrebleu.metrics.chrf import CHRF
 
-Z95 = 1.959964  # the normal distribution's 97.5 % quantile
-RESAMPLES = 2000
 CLOSING = " \t.,;:!?。、．，！？"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
+ARTICLES = frozenset({"a", "an", "the"})
+# One character at a time where a script has no spaces; the long-vowel mark belongs to no single script.
+TOKENS = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*|[\p{L}\p{M}\p{N}]"
+WORD = r"(?:(?![\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])[\p{L}\p{M}\p{N}])+"
 
 
 def exact_match(answer: str, expected: str) -> bool:
@@ -32,49 +30,69 @@ def exact_match(answer: str, expected: str) -> bool:
 
 def accurate(answer: str, expected: str) -> bool:
     """Width, case, spacing and a closing punctuation mark do not count either."""
-    return _plain(answer) == _plain(expected)
+    return label(answer) == label(expected)
 
 
-def share(outcomes: Sequence[bool]) -> Estimate:
-    """Share of successes with the Wilson score interval (E. B. Wilson, 1927): honest also near 0 and 1.
-
-    Args:
-        outcomes: at least one.
-    """
-    n, p = len(outcomes), sum(outcomes) / len(outcomes)
-    centre = (p + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 * math.sqrt(p * (1 - p) / n + Z95**2 / (4 * n * n)) / (1 + Z95**2 / n)
-    return Estimate(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)))
-
-
-def mean(values: Sequence[float], weights: Sequence[float] | None = None) -> Estimate:
-    """(Weighted) mean with a percentile bootstrap interval; examples are drawn, and their weights with them.
-
-    Args:
-        values: at least one, one an example.
-        weights: for example tokens, where each value is a mean over tokens.
-    """
-    import numpy as np
-
-    w = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=float)
-    x = np.asarray(values, dtype=float) * w
-    chance = np.random.default_rng(0)
-    drawn = np.array([_resampled(x, w, chance) for _ in range(RESAMPLES)])
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Estimate(float(x.sum() / w.sum()), float(low), float(high))
-
-
-def paired_difference(
-    base: Sequence[float], tuned: Sequence[float], weights: Sequence[float] | None = None
-) -> Estimate:
-    """Mean of tuned - base on the same examples, bootstrapped over the examples: tighter than two intervals."""
-    return mean([after - before for before, after in zip(base, tuned, strict=True)], weights)
-
-
-def _resampled(x: np.ndarray, w: np.ndarray, chance: np.random.Generator) -> float:
-    drawn = chance.integers(0, len(x), len(x))
-    return float(x[drawn].sum() / w[drawn].sum())
-
-
-def _plain(text: str) -> str:
+def label(text: str) -> str:
+    """A text as a class: what `accurate` compares."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(CLOSING)
+
+
+def tokens(text: str) -> list[str]:
+    """Words, or characters where a script has no spaces between words; punctuation is left out."""
+    return _pattern().findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def f1(answer: str, expected: str) -> float:
+    """Harmonic mean of precision and recall of tokens, English articles aside (SQuAD; Rajpurkar et al., 2016)."""
+    said, wanted = ([token for token in tokens(text) if token not in ARTICLES] for text in (answer, expected))
+    if not said or not wanted:
+        return float(said == wanted)
+    return _harmonic(sum((Counter(said) & Counter(wanted)).values()), len(said), len(wanted))
+
+
+def rouge_l(answer: str, expected: str) -> float:
+    """F measure of the longest common subsequence of tokens (Lin, 2004), without stemming."""
+    from rapidfuzz.distance import LCSseq
+
+    said, wanted = tokens(answer), tokens(expected)
+    if not said or not wanted:
+        return 0.0
+    return _harmonic(int(LCSseq.similarity(said, wanted)), len(said), len(wanted))
+
+
+def chrf(answer: str, expected: str) -> float:
+    """F measure of runs of one to six characters (Popović, 2015), as `sacrebleu` computes it, divided by 100."""
+    return _chrf().sentence_score(answer.strip(), [expected.strip()]).score / 100
+
+
+SCORES: Mapping[str, Callable[[str, str], bool | float]] = {
+    "accuracy": accurate,
+    "exact_match": exact_match,
+    "f1": f1,
+    "rouge_l": rouge_l,
+    "chrf": chrf,
+}
+
+
+def scored(answer: str, expected: str, names: Sequence[str]) -> dict[str, bool | float]:
+    """Some of `SCORES`."""
+    return {name: SCORES[name](answer, expected) for name in names if name in SCORES}
+
+
+def _harmonic(common: int, said: int, wanted: int) -> float:
+    return 2 * common / (said + wanted)
+
+
+@cache
+def _pattern() -> regex.Pattern[str]:
+    import regex
+
+    return regex.compile(f"{WORD}|{TOKENS}")
+
+
+@cache
+def _chrf() -> CHRF:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()

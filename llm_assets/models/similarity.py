@@ -56,16 +56,41 @@ def similar_pairs(texts: Sequence[str], at_least: float) -> Iterator[tuple[int, 
         (i, j, similarity) with i < j.
     """
     sets = [shingles(normalised(text)) for text in texts]
-    frequency = Counter(shingle for own in sets for shingle in own)
+    frequency = _frequency(sets)
     index: dict[str, list[int]] = defaultdict(list)
     for j, own in enumerate(sets):
-        prefix = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
-        prefix = prefix[: len(own) - math.ceil(at_least * len(own)) + 1]
+        prefix = _prefix(own, frequency, at_least)
         for i in sorted({i for shingle in prefix for i in index[shingle]}):
             if (similarity := _jaccard(sets[i], own)) >= at_least:
                 yield i, j, similarity
         for shingle in prefix:
             index[shingle].append(j)
+
+
+def similar_to(known: Sequence[str], texts: Sequence[str], at_least: float) -> list[int]:
+    """Positions of the texts that are as similar as that to one of `known`; filtered as in `similar_pairs`."""
+    sets, own_sets = ([shingles(normalised(text)) for text in side] for side in (known, texts))
+    frequency = _frequency([*sets, *own_sets])
+    index: dict[str, list[int]] = defaultdict(list)
+    for i, one in enumerate(sets):
+        for shingle in _prefix(one, frequency, at_least):
+            index[shingle].append(i)
+
+    def is_known(own: frozenset[str]) -> bool:
+        candidates = {i for shingle in _prefix(own, frequency, at_least) for i in index[shingle]}
+        return any(_jaccard(sets[i], own) >= at_least for i in candidates)
+
+    return [j for j, own in enumerate(own_sets) if is_known(own)]
+
+
+def _frequency(sets: Sequence[frozenset[str]]) -> Counter[str]:
+    return Counter(shingle for own in sets for shingle in own)
+
+
+def _prefix(own: frozenset[str], frequency: Counter[str], at_least: float) -> list[str]:
+    """Its rarest shingles: one of them at least is in every set that is as similar as that."""
+    ordered = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
+    return ordered[: len(own) - math.ceil(at_least * len(own)) + 1]
 
 
 def overlap(text: str, known: Set[str]) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_assets.models.contamination import Contamination, contamination_of
 from llm_assets.models.corpus_examples import COLUMNS, corpus_examples
 from llm_assets.models.examples import Example, ExamplesError, read_examples
-from llm_assets.models.similarity import normalised, overlap, windows, without_frame
 from llm_assets.models.splitting import Split, compared, split
 from resources.digests import digest_all
 
@@ -22,26 +22,8 @@ if TYPE_CHECKING:
 CODE_VERSION = "1"
 TRAIN, HELD_OUT = "train", "held_out"
 ROW_COLUMNS = ("example_id", "prompt", "completion", "messages", "split", "origin", "corpus", "doc_id")
-COPIED = 0.5  # an examined prompt with this share of its text in the training prompts counts as given away
 
 Chunks = Callable[[], tuple[Sequence[dict[str, Any]], str]]
-
-
-@dataclass(frozen=True)
-class Contamination:
-    """How much of the examination stands in the training examples.
-
-    Attributes:
-        exact: examined prompts that are also trained on, width, case and spacing aside. 0 by construction.
-        given_away: examined prompts of which at least half stands, in long runs, in training prompts.
-        mean_overlap: share of an examined prompt's runs that stand in training prompts, mean; 0 to 1.
-        worst: example_id and overlap of the examined prompts with the most, worst first.
-    """
-
-    exact: int
-    given_away: int
-    mean_overlap: float
-    worst: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -91,26 +73,15 @@ def build_training_set(spec: FineTuneSpec, chunks: Chunks) -> TrainingSet:
         )
     rows = [_row(example, TRAIN, spec.corpus) for example in division.train]
     rows += [_row(example, HELD_OUT, spec.corpus) for example in division.held_out]
-    return TrainingSet(tuple(rows), division, contamination(division), len(from_file), len(from_corpus))
+    return TrainingSet(
+        tuple(rows), division, contamination(division, data.together_at), len(from_file), len(from_corpus)
+    )
 
 
-def contamination(division: Split) -> Contamination:
+def contamination(division: Split, near_at: float = 1.0) -> Contamination:
     """Measure what of the examined prompts stands in the trained ones."""
-    both = [*division.train, *division.held_out]
-    texts = without_frame([compared(example) for example in both])
-    trained, examined = texts[: len(division.train)], texts[len(division.train) :]
-    copied = {window for text in trained for window in windows(normalised(text))}
-    known = {normalised(text) for text in trained}
-    overlaps = [overlap(text, copied) for text in examined]
-    ranked = sorted(
-        zip((e.example_id for e in division.held_out), overlaps, strict=True), key=lambda p: (-p[1], p[0])
-    )
-    return Contamination(
-        exact=sum(normalised(text) in known for text in examined),
-        given_away=sum(share >= COPIED for share in overlaps),
-        mean_overlap=sum(overlaps) / len(overlaps),
-        worst=tuple((example_id, round(share, 4)) for example_id, share in ranked[:5]),
-    )
+    examined = [(example.example_id, compared(example)) for example in division.held_out]
+    return contamination_of([compared(example) for example in division.train], examined, near_at)
 
 
 def rows_digest(rows: Sequence[dict[str, Any]]) -> str:
@@ -135,8 +106,10 @@ def load_training_set(platform: Platform, spec: FineTuneSpec) -> list[dict[str, 
     return sorted(rows, key=lambda row: row["example_id"])
 
 
-def corpus_chunks(platform: Platform, spec: FineTuneSpec) -> tuple[list[dict[str, Any]], str]:
-    """The chunks of the corpus that the fine-tune names, and the path of its source.
+def corpus_chunks(
+    platform: Platform, spec: FineTuneSpec, corpus: str | None = None
+) -> tuple[list[dict[str, Any]], str]:
+    """The chunks of a corpus, by default of the one that the fine-tune learns from, and the path of its source.
 
     Raises:
         ExamplesError: there is no such corpus.
@@ -144,11 +117,12 @@ def corpus_chunks(platform: Platform, spec: FineTuneSpec) -> tuple[list[dict[str
     from llm_assets.configs import corpora
     from llm_assets.corpora.chunks import chunks_table
 
-    name = f"{spec.tenant}/{spec.corpus}"
+    corpus = corpus or spec.corpus
+    name = f"{spec.tenant}/{corpus}"
     source = next((found.settings.source.path for found in corpora(spec.tenant) if found.id == name), None)
-    if spec.corpus is None or source is None:
-        raise ExamplesError(f"data.corpus: there is no corpus {name}")
-    table = chunks_table(platform, spec.tenant, spec.corpus)
+    if corpus is None or source is None:
+        raise ExamplesError(f"there is no corpus {name}")
+    table = chunks_table(platform, spec.tenant, corpus)
     return [row for batch in table.scan(COLUMNS) for row in batch.to_pylist()], source
 
 

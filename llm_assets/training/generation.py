@@ -15,7 +15,7 @@ from llm_assets.training.loading import token_id
 if TYPE_CHECKING:
     from peft import PeftModel
     from torch import BoolTensor, LongTensor
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SPARE_TOKENS = 4  # room to go wrong: a longer answer is not the expected one anyway
 
@@ -36,7 +36,7 @@ class Examiner:
 
     def __init__(
         self,
-        model: PeftModel,
+        model: PreTrainedModel | PeftModel,
         tokenizer: PreTrainedTokenizerBase,
         examples: Sequence[Encoded],
         expected: Sequence[str],
@@ -71,18 +71,19 @@ class Examiner:
         return found, followed
 
     @torch.inference_mode()
-    def answers(self, followed: set[int], progress: Progress) -> list[str]:
+    def answers(self, followed: set[int], progress: Progress, silent: Set[int] = frozenset()) -> list[str]:
         """What the model writes after each prompt, always choosing the likeliest token.
 
         Args:
             followed: from `losses`; these need not be written to know what would come.
             progress: told how many are written.
+            silent: these are not asked; their answers are empty.
         """
-        found = [self._right_answer(i) if i in followed else "" for i in range(len(self._examples))]
-        for members in self._batches(progress, without=followed):
+        found = [self._right_answer(i) if i in followed - silent else "" for i in range(len(self._examples))]
+        for members in self._batches(progress, without=followed | silent):
             batch = prompts([self._examples[i].prompt for i in members], self._pad)
             given = batch["input_ids"].size(1)
-            written = self._model.generate(
+            written = cast("Any", self._model).generate(
                 **{name: self._placed(value) for name, value in batch.items() if name != "position_ids"},
                 do_sample=False,
                 max_new_tokens=self._max_new_tokens,

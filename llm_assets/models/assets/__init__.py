@@ -4,7 +4,8 @@ import dagster as dg
 
 from llm_assets.components.checks import metric_checks, table_checks
 from llm_assets.models import evaluation, training_set
-from llm_assets.models.assets.evaluation import evaluation_asset
+from llm_assets.models.assets.answers import answers_assets
+from llm_assets.models.assets.evaluation import evaluation_asset, suite_assets
 from llm_assets.models.assets.promoted_model import promoted_model_asset
 from llm_assets.models.assets.training_set import examples_asset, training_set_asset
 from llm_assets.models.assets.tuned_model import tuned_model_asset
@@ -19,6 +20,7 @@ def fine_tune_definitions(spec: FineTuneSpec) -> dg.Definitions:
     assets = [make(spec, stages) for make in makers]
     if spec.examples_file:
         assets.insert(0, examples_asset(spec, stages, spec.examples_file))
+    assets += suite_assets(spec, stages) + answers_assets(spec, stages)
     return dg.Definitions(assets=assets, asset_checks=_checks(spec, stages))
 
 
