@@ -10,7 +10,8 @@ from llm_assets.components.base import ConfigComponent
 from llm_assets.configs import Fail
 from llm_assets.models.corpus_examples import check_template
 from llm_assets.models.examples import ExamplesError
-from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
+from llm_assets.models.inputs import template_names
+from llm_assets.models.settings import AnswersSettings, FineTuneSettings, FineTuneSpec
 from llm_assets.models.training_set import ROW_COLUMNS
 
 
@@ -32,12 +33,24 @@ class FineTune(ConfigComponent):
         for path, name in settings.gate.named:
             if name not in measured:
                 raise fail(("gate", *path), f"'{name}' is not measured; measured: {', '.join(measured)}")
+        if settings.answers is not None:
+            self._check_answers(fail, settings.answers)
         corpus = settings.data.corpus
         for name in ("prompt", "completion") if corpus else ():
             try:
                 check_template(name, getattr(corpus, name))
             except ExamplesError as error:
                 raise fail(("data", "corpus", name), str(error)) from None
+
+    def _check_answers(self, fail: Fail, answers: AnswersSettings) -> None:
+        self.check_pool(fail, ("answers", "pool"), answers.pool)
+        try:
+            if answers.inputs.corpus:
+                check_template("prompt", answers.prompt)
+            else:
+                template_names(answers.prompt)
+        except ExamplesError as error:
+            raise fail(("answers", "prompt"), str(error)) from None
 
     @property
     def spec(self) -> FineTuneSpec:

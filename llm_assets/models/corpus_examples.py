@@ -70,8 +70,9 @@ def _first_of_each(rows: Iterable[Mapping[str, Any]], count: int | None) -> Iter
             yield row
 
 
-def _example(settings: CorpusExamplesSettings, row: Mapping[str, Any], source: str) -> Example:
-    fields = {
+def fields_of(row: Mapping[str, Any], source: str) -> dict[str, str]:
+    """What a chunk puts into a template: a value for each of `FIELDS`."""
+    return {
         "text": row["text"],
         "title": row["title"] or "",
         "folder": folder_of(row["uri"], source),
@@ -79,5 +80,9 @@ def _example(settings: CorpusExamplesSettings, row: Mapping[str, Any], source: s
         "headings": " / ".join(row["headings"] or ()),
         "language": row["language"],
     }
+
+
+def _example(settings: CorpusExamplesSettings, row: Mapping[str, Any], source: str) -> Example:
+    fields = fields_of(row, source)
     prompt, completion = settings.prompt.format(**fields), settings.completion.format(**fields)
     return Example(prompt, completion, origin=row["uri"], doc_id=row["doc_id"])

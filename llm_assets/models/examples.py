@@ -64,6 +64,15 @@ def read_examples(file: Path, columns: Mapping[Any, str] | None = None) -> list[
     return examples
 
 
+def read_table(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and columns of each row of a file of examples, whatever its columns.
+
+    Raises:
+        ExamplesError: the file is missing or malformed.
+    """
+    return _rows(file)
+
+
 def read_content(file: Path) -> bytes:
     """The bytes of a file of examples.
 

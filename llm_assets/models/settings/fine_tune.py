@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from llm_assets.models.settings.answers import AnswersSettings
 from llm_assets.models.settings.data import DataSettings
 from llm_assets.models.settings.evaluation import EvaluationSettings
 from llm_assets.models.settings.gate import GateSettings
@@ -29,6 +30,7 @@ class FineTuneSettings(Described):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
+    answers: AnswersSettings | None = Field(default=None, description="Inputs that the promoted model answers.")
     tests: FineTuneTests = FineTuneTests()
 
 
