@@ -18,18 +18,25 @@ AFTER = {"evaluation": "tuned_model", "promoted_model": "evaluation"}  # and tho
 When = dg.AutomationCondition  # of assets
 
 
+OF_ALL_BUCKETS = ("vector_index", "retrieval_evaluation")
+
+
 def condition(settings: Described, key: dg.AssetKey) -> When | None:
     """What starts a stage of a model by itself; None for what a sensor, a schedule or a person starts.
 
     The training set is made again when the data version of what it is made from has changed; if it then holds other
     rows, the model is trained, examined and promoted in one run. What was never trained waits for a person: hours of
     a device are not spent because somebody saved a file.
+
+    The index of a corpus in buckets is built once all of them are embedded, whichever runs did that.
     """
     if settings.automation != ON_CHANGE:
         return None
     stage = key.path[-1]
     if stage in AFTER:
         return _with(dg.AssetKey([*key.path[:-1], AFTER[stage]]))
+    if getattr(settings, "buckets", 1) > 1 and stage in OF_ALL_BUCKETS:
+        return _changed_data() & ~dg.AutomationCondition.any_deps_missing()
     return _after_the_first() if stage in DATA else None
 
 
