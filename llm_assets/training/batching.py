@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 def with_answers(examples: Sequence[Encoded], pad: int) -> dict[str, Any]:
-    """Inputs (n, t) with labels (n, t) on the completions.
+    """Inputs (n, t) with labels (n, k + 1) on the completions, of which the longest has k tokens.
 
     `logits_to_keep` lets the model compute logits only where the longest completion lies: on a small model with
-    a large vocabulary the others would be a third of the work.
+    a large vocabulary the others would be a third of the work. The first column of labels is never learned, as
+    everywhere in transformers: what counts labels leaves it out.
     """
     batch: dict[str, Any] = prompts([(*example.prompt, *example.completion) for example in examples], pad)
-    labels = torch.full_like(batch["input_ids"], IGNORED)
+    longest = max(len(example.completion) for example in examples)
+    labels = torch.full((len(examples), longest + 1), IGNORED)
     for row, example in enumerate(examples):
         labels[row, -len(example.completion) :] = torch.tensor(example.completion)
-    longest = max(len(example.completion) for example in examples)
     return {**batch, "labels": labels, "logits_to_keep": longest + 1}
 
 
@@ -38,7 +39,12 @@ def prompts(ids: Sequence[Sequence[int]], pad: int) -> dict[str, Tensor]:
 
 
 def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy in nats of each labelled token, 0 elsewhere: (n, k) for logits (n, k + 1, vocabulary)."""
+    """Cross entropy in nats of each labelled token, 0 elsewhere: (n, k) for labels (n, k + 1).
+
+    Args:
+        logits: (n, k or k + 1, vocabulary): what is predicted before each label but the first.
+        labels: (n, k + 1).
+    """
     kept, targets = _aligned(logits, labels)
     kept = kept.float()
     losses = F.cross_entropy(kept.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
@@ -53,5 +59,5 @@ def all_likeliest(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _aligned(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """What is predicted at each place beside what stands at the next one."""
-    kept = logits[:, :-1]
-    return kept, labels[:, -kept.size(1) :]
+    targets = labels[:, 1:]
+    return logits[:, : targets.size(1)], targets

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 SEAL = "COMPLETE.json"
@@ -51,10 +52,12 @@ def latest_whole(checkpoints: Path) -> Path | None:
     return None
 
 
-def retain(checkpoints: Path) -> None:
-    """Remove all but the newest `KEPT`."""
+def retain(checkpoints: Path, steps: Collection[int] = ()) -> None:
+    """Remove all but the newest `KEPT` and those of the named steps."""
+    wanted = {checkpoint_name(step) for step in steps}
     for folder in sorted(_all(checkpoints), reverse=True)[KEPT:]:
-        shutil.rmtree(folder)
+        if folder.name not in wanted:
+            shutil.rmtree(folder)
 
 
 def checkpoint_name(step: int) -> str:

@@ -23,11 +23,13 @@ class Encoded:
         prompt: ids that are given.
         completion: ids to be learned, the end of the answer included.
         shortened: whether the prompt lost its middle.
+        cut: whether the completion lost its end.
     """
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
     shortened: bool
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.completion)
@@ -52,13 +54,30 @@ class Encoder:
         """The ids of one row. A prompt that is too long loses its middle: the beginning often says what to do,
         the end often asks. A completion that is too long loses its end."""
         prompt, completion = self._parts(row)
+        cut = len(completion) > self._max_tokens - 1
         completion = completion[: self._max_tokens - 1]
         room = self._max_tokens - len(completion)
         shortened = len(prompt) > room
         if shortened:
             head = room // 2
             prompt = [*prompt[:head], *prompt[len(prompt) - (room - head) :]]
-        return Encoded(tuple(prompt), tuple(completion), shortened)
+        return Encoded(tuple(prompt), tuple(completion), shortened, cut)
+
+    def pieces(self, row: Mapping[str, Any]) -> list[Encoded]:
+        """What is trained on for one row: a text without a prompt loses nothing, a long one becomes several pieces.
+
+        Each piece continues the one before it, whose last token it is given.
+        """
+        if row["prompt"] or row["messages"]:
+            return [self.encode(row)]
+        before, text = self._parts(row)
+        room = self._max_tokens - 1
+        starts = range(0, len(text), room)
+        given = [text[start - 1] if start else before[-1] for start in starts]
+        return [
+            Encoded((first,), tuple(text[start : start + room]), shortened=False)
+            for first, start in zip(given, starts, strict=True)
+        ]
 
     def _parts(self, row: Mapping[str, Any]) -> tuple[list[int], list[int]]:
         if row["messages"] or (self._chat and row["prompt"]):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ _NO_MEMORY = (
     "std::bad_alloc",
     "out of memory",
     "cublas_status_alloc_failed",
+    "could not create a primitive",  # oneDNN, whose status out_of_memory torch does not pass on
 )
 
 
@@ -47,14 +48,32 @@ def told(run: Path) -> Iterator[None]:
         yield
     except Exception as error:
         if not (run / FAILURE).exists():
-            write_json(run / FAILURE, described(error))
+            with suppress(OSError):  # a full disk: then the exit code is all that can be said
+                write_json(run / FAILURE, described(error))
+        raise
+
+
+@contextmanager
+def at_step(step: Callable[[], int]) -> Iterator[None]:
+    """Note at an exception in which step it happened, unless it knows."""
+    try:
+        yield
+    except Exception as error:
+        vars(error).setdefault("step", step())
         raise
 
 
 def described(error: Exception) -> dict[str, Any]:
     """An exception as the waiting step reads it: kind, message, step, peak of memory and what was trained on then."""
-    told_of = {"kind": OUT_OF_MEMORY if is_out_of_memory(error) else type(error).__name__, "message": str(error)}
-    found: dict[str, Any] = {**told_of, "step": getattr(error, "step", None), "peak_bytes": peak_bytes()}
+    step: int | None = getattr(error, "step", None)
+    found: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)}
+    if is_out_of_memory(error):
+        when = f" at step {step}" if step is not None else ""
+        found = {
+            "kind": OUT_OF_MEMORY,
+            "message": f"memory ran out{when}: {str(error).strip().partition(chr(10))[0]}",
+        }
+    found |= {"step": step, "peak_bytes": peak_bytes()}
     if example_ids := getattr(error, "example_ids", ()):
         found["example_ids"] = list(example_ids)
     return found

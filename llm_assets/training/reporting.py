@@ -41,11 +41,24 @@ class Reporter:
             self._pipes.report_custom_message(values)
 
 
+class Silent(Reporter):
+    """Reports nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None)
+
+    def say(self, message: str) -> None:
+        del message
+
+
 @contextmanager
 def reporter(metrics: Path | None = None) -> Iterator[Reporter]:
     """The reporter of this process; Dagster listens if it has put its address into the environment."""
     from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first reports
+        yield Silent()
+        return
     if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
         yield Reporter(metrics, None)
         return
