@@ -95,7 +95,7 @@ def _try(
     run = replace(run, settings=with_batch(run.settings, batch))
     trained = not run.finished
     try:
-        with tracked.training(opened, spec, run, context.run_id) as told:
+        with tracked.training(opened, spec, run, context.run.run_id) as told:
             if trained:
                 in_child(
                     context,
