@@ -106,9 +106,7 @@ def _rollback(options: Any) -> None:
         from llm_assets.models.promotion import resolve_model, rollback_model
 
         tenant, name = resolve_model(platform.state, options.name)
-        print(
-            f"model {tenant}/{name}: version {rollback_model(platform, tenant, name).version} is promoted again"
-        )
+        print(f"model {tenant}/{name}: version {rollback_model(platform, tenant, name).version} is promoted again")
     else:
         from llm_assets.configs import corpora
         from llm_assets.corpora.rollback import rollback
@@ -195,6 +193,10 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says the thing, the place and the way out; anything else is a bug and keeps its trace."""
     from llm_assets.corpora.rollback import RollbackError
     from llm_assets.forgetting import ForgetError
+    from llm_assets.models.answers import NothingPromotedError
+    from llm_assets.models.children import TrainingError
+    from llm_assets.models.exporting import ExportError
+    from llm_assets.models.memory.reading import NotHere
     from llm_assets.models.promotion import PromotionError
     from llm_assets.searching import SearchError
     from resources.model_sources import ModelError
@@ -203,13 +205,17 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 
     return (
         ConfigError,
+        ExportError,
         ForgetError,
         ModelError,
+        NotHere,
+        NothingPromotedError,
         PromotionError,
         ReportedError,
         RollbackError,
         SearchError,
         StateError,
+        TrainingError,
         VectorIndexError,
     )
 
