@@ -32,10 +32,12 @@ def config_of_gguf(file: Path) -> dict[str, Any]:
     with file.open("rb") as source:
         if source.read(4) != MAGIC:
             raise ValueError("is no GGUF file")
-        _version, tensors, fields = struct.unpack("<IQQ", source.read(20))
+        _version, tensors, fields = _number(source, "I"), _number(source, "Q"), _number(source, "Q")
         values = dict(_fields(source, fields))
         shapes = dict(_shapes(source, tensors))
     family = str(values.get("general.architecture", ""))
+    if "token_embd.weight" not in shapes:
+        raise ValueError("has no embeddings")
     if family not in FAMILIES:
         raise ValueError(f"is of the family '{family}'; known are {', '.join(sorted(FAMILIES))}")
     config = {ours: values[f"{family}.{theirs}"] for theirs, ours in FIELDS.items() if f"{family}.{theirs}" in values}

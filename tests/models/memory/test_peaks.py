@@ -1,0 +1,116 @@
+"""What was measured must replace what was computed, and what ran out must not be tried again for as little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llm_assets.models.memory import Workload
+from llm_assets.models.memory.asking import Plan, plan_of, request_tags, ways_out
+from llm_assets.models.memory.peaks import (
+    MEASURED_MARGIN,
+    MOST_RATIO,
+    Fact,
+    batch_that_fits,
+    corrected,
+    facts_of,
+    key_of,
+    note,
+    noted,
+    noted_if_readable,
+    smaller,
+)
+from llm_assets.models.memory.reading import known_model
+from llm_assets.models.out_of_memory import Attempt, NotEnoughMemory, RanOut, next_attempt
+from llm_assets.models.settings import FineTuneSettings, FineTuneSpec, TrainingSettings
+from resources.platform import Platform
+from resources.profile import Profile
+from tests.models.memory.shapes import small_config
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    small_config("llama").save_pretrained(tmp_path)
+    return plan_of(known_model(f"path:{tmp_path}", None, tmp_path), Workload("full", batch=8, tokens=64))
+
+
+def fine_tune(folder: Path, **training: object) -> FineTuneSpec:
+    small_config("llama").save_pretrained(folder / "model")
+    settings = {"name": "one", "model": "path:model", "data": {"examples": {"path": "e.jsonl"}}, "training": training}
+    return FineTuneSpec("acme", folder, FineTuneSettings.model_validate(settings))
+
+
+def test_a_measured_peak_replaces_the_estimate_and_scales_those_of_other_micro_batches(
+    tmp_path: Path, plan: Plan
+) -> None:
+    state, facts = Platform(Profile(state_dir=tmp_path / "state")).state, facts_of(plan.known, plan.workload)
+    estimate = plan.corrected.estimate
+    note(state, facts, estimate, peak=round(1.5 * estimate.peak))
+    same = corrected(estimate, facts, noted(state, facts))
+    assert (same.source, same.peak) == ("measured", round(1.5 * estimate.peak))
+    assert same.asked == round(same.peak * (1 + MEASURED_MARGIN))
+    other = corrected(estimate, {**facts, "batch": 4}, noted(state, {**facts, "batch": 4}))
+    assert (other.source, other.peak) == ("scaled", round(1.5 * estimate.peak))
+    assert corrected(estimate, {**facts, "tokens": 128}, noted(state, {**facts, "tokens": 128})).source == "formulas"
+
+
+def test_a_peak_that_is_far_off_scales_no_further_than_its_bound(plan: Plan) -> None:
+    estimate, facts = plan.corrected.estimate, facts_of(plan.known, plan.workload)
+    wild = Fact("another", 4, estimate.peak, 50 * estimate.peak, None)
+    assert corrected(estimate, facts, [wild]).peak == round(MOST_RATIO * estimate.peak)
+
+
+def test_what_ran_out_is_not_measured_memory(plan: Plan) -> None:
+    estimate, facts = plan.corrected.estimate, facts_of(plan.known, plan.workload)
+    assert corrected(estimate, facts, [Fact(key_of(facts), 8, 10, 5, run_out=5)]).source == "formulas"
+
+
+def test_the_next_run_begins_with_what_fits_unless_it_is_granted_more() -> None:
+    known = [Fact("a", 16, 1, None, run_out=4000), Fact("b", 8, 1, None, run_out=4000), Fact("c", 4, 1, 3, None)]
+    assert batch_that_fits(16, 16, 4000, known) == 4
+    assert batch_that_fits(16, 16, 8000, known) == 16
+    assert batch_that_fits(2, 16, 4000, known) == 2
+    assert smaller(6, 12) == 3
+    assert smaller(1, 12) is None
+
+
+def test_definitions_load_without_a_state_database_and_make_none(tmp_path: Path, plan: Plan) -> None:
+    profile = Profile(state_dir=tmp_path / "none")
+    assert noted_if_readable(profile, facts_of(plan.known, plan.workload)) == []
+    assert not (tmp_path / "none").exists()
+    away = Profile(state_dir=tmp_path, state_url="postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    assert noted_if_readable(away, facts_of(plan.known, plan.workload)) == []
+
+
+def test_the_pool_is_asked_for_a_number_for_the_estimate_or_as_it_says_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert request_tags(fine_tune(tmp_path)) == {}
+    assert request_tags(fine_tune(tmp_path, memory_gb=12)) == {"accelerator/memory_gb": "12"}
+    (asked,) = request_tags(fine_tune(tmp_path, memory_gb="auto")).values()
+    assert 0.9 < float(asked) < 2
+    missing = fine_tune(tmp_path, memory_gb="auto")
+    missing = FineTuneSpec("acme", tmp_path / "elsewhere", missing.settings)
+    assert request_tags(missing) == {}
+    assert "pool 'small' says it" in caplog.text
+
+
+def test_ways_out_need_less_than_now(tmp_path: Path) -> None:
+    spec = fine_tune(tmp_path, max_tokens=128, method="full", batch=64)
+    names = [name for name, _ in ways_out(spec, Profile(state_dir=tmp_path / "state"))]
+    assert "training.micro_batch: 1" in names
+
+
+def test_rows_are_halved_then_the_next_pool_is_asked_then_it_fails_with_all_that_is_known() -> None:
+    ran_out = RanOut("small", 8, 1, 4 * 10**9, 3 * 10**9, None, "train: memory ran out at step 2")
+    settings = TrainingSettings(batch=16, next_pool="lora")
+    assert next_attempt(ran_out, settings) == Attempt("small", 4)
+    last = RanOut("small", 1, 1, 4 * 10**9, 3 * 10**9, None, "train: memory ran out at step 2")
+    assert next_attempt(last, settings) == Attempt("lora", 1)
+    for hopeless in (
+        settings.model_copy(update={"next_pool": None}),
+        settings.model_copy(update={"next_pool": "small"}),
+    ):
+        with pytest.raises(NotEnoughMemory, match=r"3 GB at the peak, 4 GB granted.*lower training\.max_tokens"):
+            next_attempt(last, hopeless)
