@@ -89,6 +89,13 @@ def fine_tunes(tenant: str = "*") -> Iterator[FineTuneSpec]:
         yield FineTuneSpec(owner, folder, settings)
 
 
+def fine_tune_folder(tenant: str, name: str) -> Path | None:
+    """The folder of a fine-tune's defs.yaml, where a relative path of its model starts; None where there is none."""
+    found = _components("FineTune", tenant)
+    files = (Path(positions.position.filename) for part, positions in found if part.get("name") == name)
+    return next((file.absolute().parent for file in files), None)
+
+
 def _components(kind: str, tenant: str) -> Iterator[tuple[Any, SourcePositionTree]]:
     for file in sorted(CONFIGS.glob(f"{tenant}/**/defs.yaml")):
         for tree in read_yamls(file):

@@ -119,8 +119,16 @@ def where(platform: Platform) -> dict[str, str]:
     return {"tracking": relay.flush(platform)} if platform.profile.tracking.enabled else {}
 
 
-def evaluated(platform: Platform, spec: FineTuneSpec, run: Run) -> None:
-    """Tell of an evaluation, unless it was told of: its figures, with their intervals."""
+def evaluated(
+    platform: Platform, spec: FineTuneSpec, run: Run, files: Callable[[], Mapping[str, bytes | str]]
+) -> None:
+    """Tell of an evaluation, unless it was told of.
+
+    Args:
+        platform: keeps the evaluation.
+        spec, run: what was evaluated.
+        files: gives its tables and pictures by name; called only where they are news.
+    """
     found = evaluations.find(platform.state, spec.tenant, "model", spec.name, run.version)
     if found is None:
         return
@@ -129,7 +137,7 @@ def evaluated(platform: Platform, spec: FineTuneSpec, run: Run) -> None:
     values = {f"evaluation/{name}": value for name, value in found.metrics.items() if _is_number(value)}
     for name, estimate in estimates.items():
         values |= {f"interval/{name}.{end}": estimate[end] for end in ("low", "high")}
-    tracker.evaluated(key, digest_json([found.subject, values]), values, {})
+    tracker.evaluated(key, digest_json([found.subject, values]), values, files)
     relay.send(platform)
 
 

@@ -8,6 +8,7 @@ one. In between, what waits is sent every few seconds.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -135,6 +136,8 @@ class Delivery:
 def _artifact(store: MlflowStore, run: Any, content: dict[str, Any]) -> None:
     if "text" in content:
         store.text(run, content["path"], content["text"])
+    elif "base64" in content:
+        store.binary(run, content["path"], base64.b64decode(content["base64"]))
     else:
         store.file(run, content["path"], Path(content["file"]))
 

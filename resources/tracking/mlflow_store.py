@@ -7,7 +7,6 @@ state database: what was sent just before a kill is found again.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,9 +97,13 @@ class MlflowStore:
         Raises:
             FileNotFoundError: it is gone.
         """
+        self.binary(run, path, file.read_bytes())
+
+    def binary(self, run: Run, path: str, content: bytes) -> None:
+        """Keep a picture, say, as an artifact."""
         with tempfile.TemporaryDirectory(prefix="llm-assets-tracking-") as folder:
             named = Path(folder) / Path(path).name
-            shutil.copyfile(file, named)
+            named.write_bytes(content)
             parent = str(Path(path).parent)
             self._client.log_artifact(run.info.run_id, str(named), None if parent == "." else parent)
 

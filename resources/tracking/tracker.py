@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_METRICS = 1000  # of one MLflow request
 PROMOTED = "promoted"
+Files = Callable[[], Mapping[str, bytes | str]]
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
@@ -97,8 +99,13 @@ class Tracker:
             if news:
                 self._keep(connection, run_key, told)
 
-    def evaluated(self, run_key: str, digest: str, values: Mapping[str, float], texts: Mapping[str, str]) -> bool:
-        """Figures and texts of an evaluation, once for each `digest`. Returns whether it is news."""
+    def evaluated(self, run_key: str, digest: str, values: Mapping[str, float], files: Files) -> bool:
+        """Figures and files of an evaluation, once for each `digest`. Returns whether it is news."""
+        with self._state.read() as connection:
+            told = self._told(connection, run_key)
+        if not self._enabled or told is None or told.get("evaluation") == digest:
+            return False
+        made = files()  # pictures take a moment: not in a transaction
         with self._state.write() as connection:
             told = self._told(connection, run_key)
             if not self._enabled or told is None or told.get("evaluation") == digest:
@@ -106,8 +113,8 @@ class Tracker:
             step, at = int(told.get("evaluations", 0)), int(now() * 1000)
             points = [[name, _number(value), step, at] for name, value in values.items()]
             outbox.note(connection, run_key, "metrics", {"values": points[:MOST_METRICS]})
-            for path, text in texts.items():
-                outbox.note(connection, run_key, "artifact", {"path": path, "text": text})
+            for path, content in made.items():
+                outbox.note(connection, run_key, "artifact", {"path": path, **_content(content)})
             self._keep(connection, run_key, told | {"evaluation": digest, "evaluations": step + 1})
         return True
 
@@ -171,6 +178,10 @@ def _news(told: dict[str, Any], points: Iterable[Point]) -> Iterator[list[str | 
             if point.step > told.get(name, -1):
                 told[name] = point.step
                 yield [name, _number(value), point.step, at]
+
+
+def _content(content: bytes | str) -> dict[str, str]:
+    return {"text": content} if isinstance(content, str) else {"base64": base64.b64encode(content).decode()}
 
 
 def _number(value: float) -> float | str:

@@ -52,7 +52,7 @@ def evaluation_asset(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinition:
                 in_child(context, held.start, lambda start, each: evaluation.ask(examination, start=start, each=each))
             found = evaluation.judge(examination)
             evaluation.store(opened, spec, found)
-            tracked.evaluated(opened, spec, run)
+            tracked.evaluated(opened, spec, run, lambda: evaluation.artifacts(found))
             for note in found.notes:
                 context.log.warning(f"{spec.id}: {note}")
             for suite in _with_files(spec):

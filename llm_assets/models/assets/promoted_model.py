@@ -24,7 +24,7 @@ def promoted_model_asset(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinit
         with stages.hold(context, platform) as opened:
             rows = training_set.load_training_set(opened, spec)
             run = fine_tune.newest_run(opened, spec, rows)
-            outcome = promotion.consider(opened, spec, run, rows, context.run_id)
+            outcome = promotion.consider(opened, spec, run, rows, context.run.run_id)
             (context.log.info if outcome.decision.promote else context.log.warning)(f"{spec.id}: {outcome.summary}")
             version = outcome.promoted.version if outcome.promoted else "nothing promoted"
             return dg.MaterializeResult(

@@ -56,9 +56,9 @@ def test_many_figures_are_told_in_requests_that_mlflow_takes(platform: Platform)
 
 def test_an_evaluation_is_told_once_and_again_when_it_has_changed(platform: Platform) -> None:
     tracker = started(platform.state)
-    assert tracker.evaluated(KEY, "a", {"accuracy": 0.5}, {"evaluation.md": "text"})
-    assert not tracker.evaluated(KEY, "a", {"accuracy": 0.5}, {"evaluation.md": "text"})
-    assert tracker.evaluated(KEY, "b", {"accuracy": 0.6}, {})
+    assert tracker.evaluated(KEY, "a", {"accuracy": 0.5}, lambda: {"levels.png": b"png", "metrics.csv": "a"})
+    assert not tracker.evaluated(KEY, "a", {"accuracy": 0.5}, lambda: {"levels.png": b"png", "metrics.csv": "a"})
+    assert tracker.evaluated(KEY, "b", {"accuracy": 0.6}, dict)
     steps = [item["content"]["values"][0][2] for item in items(platform.state) if item["kind"] == "metrics"]
     assert steps == [0, 1]
 
@@ -68,7 +68,7 @@ def test_nothing_is_noted_where_tracking_is_off(platform: Platform) -> None:
     tracker.run_started(KEY, "m", {}, {}, experiment="acme/m")
     tracker.metrics(KEY, 1, {"loss": 1.0})
     tracker.artifact(KEY, "card/README.md", "text")
-    tracker.evaluated(KEY, "a", {"accuracy": 0.5}, {})
+    tracker.evaluated(KEY, "a", {"accuracy": 0.5}, dict)
     with platform.state.write() as connection:
         tracker.registered_in(connection, KEY, "acme.m", "v1", {})
     assert items(platform.state) == []
