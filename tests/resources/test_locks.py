@@ -103,3 +103,11 @@ def test_any_name_can_be_locked_and_stays_in_its_folder(
         assert not is_free(State(state_url, tmp_path / "locks"), name, timeout=0)
         assert is_free(state, name + "2")
     assert {path.parent for path in tmp_path.rglob("*.lock")} <= {tmp_path / "locks"}
+
+
+def test_those_who_share_hold_it_together_and_against_whoever_wants_it_alone(state):
+    with state.lock("corpus", shared=True, timeout=1), state.lock("corpus", shared=True, timeout=1):
+        assert not is_free(state, "corpus")
+    with state.lock("corpus", timeout=1), pytest.raises(TimeoutError), state.lock("corpus", shared=True, timeout=0.3):
+        pass
+    assert is_free(state, "corpus")
