@@ -104,9 +104,11 @@ def _rollback(options: Any) -> None:
     platform = Platform.open()
     if options.kind == "model":
         from llm_assets.models.promotion import resolve_model, rollback_model
+        from resources.tracking.relay import send
 
         tenant, name = resolve_model(platform.state, options.name)
         print(f"model {tenant}/{name}: version {rollback_model(platform, tenant, name).version} is promoted again")
+        send(platform)
     else:
         from llm_assets.configs import corpora
         from llm_assets.corpora.rollback import rollback
