@@ -50,6 +50,9 @@ def size_chart(corpora: Sequence[Corpus]) -> Picture:
         left.set(xlabel="documents")
         right.barh(names, bars("vectors"), color=VECTORS)
         right.set(xlabel="vectors served")
+        for axes in (left, right):
+            axes.set_xlim(0, max(axes.get_xlim()[1], 1))  # with nothing to show, it would begin below 0
+            axes.xaxis.get_major_locator().set_params(integer=True)
         left.invert_yaxis()
         figure.legend(loc="outside upper left", ncols=2, fontsize=8)
     return Picture(png.getvalue(), labels.stand_ins)
