@@ -21,6 +21,7 @@ NAMES = (
     "retrieval",
     "parsing",
     "memory",
+    "estimates",
     "ledger_safety",
     "ledger_latency",
     "waiting",

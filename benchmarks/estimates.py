@@ -97,8 +97,8 @@ def summary(rows: list[Published]) -> dict[str, Any]:
     """Errors of the rows that count, and those of the others beside them."""
     counted = [row for row in rows if row.peak and not row.why_not]
     worst = max(counted, key=lambda row: abs(row.error))
-    under = [row.name for row in counted if row.estimated.asked < row.peak]
-    refused = [row for row in rows if row.limit and not row.why_not]
+    under = [row.name for row in counted if row.estimated.asked < (row.peak or 0)]
+    refused = [(row.estimated.asked, row.limit) for row in rows if row.limit and not row.why_not]
     return {
         "mean_error_percent": round(sum(abs(row.error) for row in counted) / len(counted), 2),
         "worst_error_percent": round(worst.error, 1),
@@ -107,7 +107,7 @@ def summary(rows: list[Published]) -> dict[str, Any]:
         "margin_percent": round(100 * MARGIN),
         "underestimates_after_margin": len(under),
         "underestimated": under,
-        "out_of_memory_foreseen": sum(row.estimated.asked > row.limit for row in refused if row.limit),
+        "out_of_memory_foreseen": sum(asked > limit for asked, limit in refused),
         "out_of_memory": len(refused),
         "not_counted": [f"{row.name}: {row.error:+.0f} %: {row.why_not}" for row in rows if row.peak and row.why_not],
     }

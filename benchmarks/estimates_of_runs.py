@@ -25,7 +25,23 @@ TRAININGS: tuple[dict[str, Any], ...] = (
     {"method": "lora", "batch": 8, "max_tokens": 256, "gradient_checkpointing": True},
     {"method": "full", "batch": 4, "max_tokens": 128},
 )
-WORDS = "the cat sits in an old garden by our river and looks at every bird under that roof".split()
+WORDS = (
+    "the",
+    "cat",
+    "sits",
+    "in",
+    "an",
+    "old",
+    "garden",
+    "by",
+    "our",
+    "river",
+    "and",
+    "looks",
+    "at",
+    "every",
+    "bird",
+)
 
 
 def compare() -> list[dict[str, Any]]:

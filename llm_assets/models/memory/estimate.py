@@ -38,8 +38,7 @@ RUNTIME: Mapping[str, int] = MappingProxyType(
 )
 STATE_BYTES = {"adamw": 2 * 4.0, "adamw_8bit": 2 * (1 + 4 / 256), "paged_adamw_8bit": 0.0}
 """Optimiser states of an fp32 parameter. 8-bit ones have an fp32 scale for each 256 (arXiv 2110.02861)."""
-ITEMS = ("weights", "low-precision copies", "gathered weights", "gradients", "optimiser", "activations", "logits")
-WORKING, RUNNING, CACHE = "working space", "runtime", "keys and values"
+WORKING, RUNNING, CACHE, MAPPED = "working space", "runtime", "keys and values", "mapped file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,7 @@ def _training(architecture: Architecture, workload: Workload) -> dict[str, dict[
     gradients = _gradients(architecture, workload)
     held = {
         "weights": (weight_bytes(architecture, workload) + _adapter_bytes(architecture, workload)) // parts,
+        MAPPED: _mapped(architecture, workload),
         "gathered weights": _gathered(architecture, workload),
         "optimiser": round(_optimiser(architecture, workload)) // parts,
     }
@@ -174,6 +174,16 @@ def _loading(architecture: Architecture, workload: Workload) -> dict[str, int]:
         WORKING: architecture.width * architecture.parameters,
         RUNNING: RUNTIME["cpu"],
     }
+
+
+def _mapped(architecture: Architecture, workload: Workload) -> int:
+    """Pages of the weights' file that stay mapped in main memory, where only the matrices were copied out of it.
+
+    The other weights are used as they are stored, in the file's one mapping: it lives as long as they do.
+    """
+    narrowed = workload.matrix_width not in (None, architecture.width)
+    as_stored = weight_width(architecture, workload) == architecture.width
+    return architecture.width * architecture.matrices if workload.on == "cpu" and narrowed and as_stored else 0
 
 
 def _adapter_bytes(architecture: Architecture, workload: Workload) -> int:
