@@ -7,7 +7,7 @@ are those of the examples one by one. Which examples form a step is planned befo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +87,7 @@ def _attend(
 
 def _mask(*, attention_mask: Tensor | None = None, **options: Any) -> Tensor | None:
     """A packed row needs no mask; a padded batch, which brings one, needs the usual."""
-    usual: Callable[..., Tensor | None] = sdpa_mask
-    return None if attention_mask is None else usual(attention_mask=attention_mask, **options)
+    return None if attention_mask is None else sdpa_mask(**{"attention_mask": attention_mask, **options})
 
 
 AttentionInterface.register(ATTENTION, _attend)

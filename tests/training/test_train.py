@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,6 @@ from llm_assets.models.children import TrainingError
 from llm_assets.models.fine_tune import Run, open_run, train
 from llm_assets.models.settings import FineTuneSpec
 from llm_assets.training.checkpoints import file_digest, latest_whole
-from llm_assets.training.jobs import TrainJob, read_rows, write_rows
-from llm_assets.training.reporting import METRICS, Reporter
-from llm_assets.training.train import train as train_here
 from resources.platform import Platform
 from resources.process_supervisor import descendants
 from tests.models.real_model import Tuned, rows_of, tiny_fine_tune
@@ -94,26 +90,6 @@ def test_only_what_decides_the_result_names_the_run(tmp_path: Path, with_model: 
 
     assert key() == key(micro_batch=2) == key(threads=2) == key(checkpoint_steps=7)
     assert len({key(), key(seed=1), key(learning_rate=1e-4), key(batch=8)}) == 4
-
-
-def test_micro_batches_learn_the_same(tuned: Tuned, tmp_path: Path) -> None:
-    job = TrainJob.read(tuned.run.path / "job.json")
-    write_rows(tmp_path / "data.jsonl", [row for row in tuned.rows if row["split"] == "train"])
-    halved = replace(job, data=str(tmp_path / "data.jsonl"), settings=job.settings | {"micro_batch": 2})
-    train_here(halved, tmp_path, Reporter(tmp_path / METRICS, None))
-    losses = [row["loss"] for row in read_rows(tmp_path / METRICS)]
-    assert losses == pytest.approx([row["loss"] for row in tuned.run.figures], rel=0.02)
-
-
-def test_a_loss_that_is_no_number_stops_the_training_and_says_where(tuned: Tuned, tmp_path: Path) -> None:
-    job = TrainJob.read(tuned.run.path / "job.json")
-    write_rows(tmp_path / "data.jsonl", [row for row in tuned.rows if row["split"] == "train"])
-    wild = replace(job, data=str(tmp_path / "data.jsonl"), settings=job.settings | {"learning_rate": 1e30})
-    with pytest.raises(
-        FloatingPointError, match=r"acme/places: the loss is (nan|inf) at step \d; lower learning_rate"
-    ):
-        train_here(wild, tmp_path, Reporter(tmp_path / METRICS, None))
-    assert not (tmp_path / "adapter").exists()
 
 
 def test_what_a_kill_after_the_end_left_is_removed(tuned: Tuned) -> None:
