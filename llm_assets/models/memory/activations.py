@@ -77,7 +77,11 @@ def kernel_of(attention: Attention, workload: Workload) -> Kernel:
 
 
 def logits(architecture: Architecture, workload: Workload) -> int:
-    """Bytes around the loss at its peak: logits, their fp32 copy or its log-softmax, and the gradient."""
+    """Bytes around the loss at its peak, in its backward pass.
+
+    Logits, their log-softmax, and the gradients of both: cross entropy is `nll_loss` after `log_softmax`, and the
+    gradient of the first is a whole tensor beside that of the second. A compiled loss has the second alone.
+    """
     learned = workload.target_tokens or workload.tokens
     if workload.learned_tokens is not None:
         learned = workload.learned_tokens
@@ -90,7 +94,7 @@ def logits(architecture: Architecture, workload: Workload) -> int:
     if workload.loss == "chunked":
         kept = width if workload.compiled else width + upcast
         return count * kept + count * (width if workload.compiled else 2 * upcast) // CHUNKS
-    return count * (width + 2 * upcast)
+    return count * (width + (2 if workload.compiled else 3) * upcast)
 
 
 def in_flight(architecture: Architecture, workload: Workload) -> int:
