@@ -207,8 +207,8 @@ tracking_servers = sa.Table(
     sa.Column("failure", sa.String),
 )
 
-# What people are to be told, once a key and channel: `log`, `slack` or `webhook`. A row is sent until `delivered_at` is
-# set, and kept some weeks after that, so that nothing is told twice.
+# What people are to be told, once a key and channel: `log`, `slack` or `webhook`. A row is sent until `delivered_at`
+# is set, and kept some weeks after that, so that nothing is told twice.
 alerts = sa.Table(
     "alerts",
     metadata,
