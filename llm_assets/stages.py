@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import dagster as dg
 from pydantic import BaseModel
 
+from llm_assets.columns import columns_of
 from llm_assets.corpora.buckets import WHOLE, Buckets, bucket_keys
 from llm_assets.following import condition, freshness
 from llm_assets.reporting import clear_failures
@@ -98,6 +99,7 @@ class Stages:
             check_specs=checks,
             pool=pool,
             config_schema=config,
+            metadata=columns_of(stage),
             partitions_def=dg.StaticPartitionsDefinition(bucket_keys(buckets)) if buckets > 1 else None,
             automation_condition=condition(self.settings, self.key(stage)),
             freshness_policy=freshness(self.settings),
