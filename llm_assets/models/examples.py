@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,25 @@ def read_examples(file: Path, columns: Mapping[Any, str] | None = None) -> list[
     Raises:
         ExamplesError: the file is missing, empty or malformed, or lacks a column.
     """
+    return examples_of(file, _rows(file), columns)
+
+
+def examples_of(
+    file: Path, rows: Iterable[tuple[int, dict[str, Any]]], columns: Mapping[Any, str] | None = None
+) -> list[Example]:
+    """Examples from rows.
+
+    Args:
+        file: where they come from, for messages.
+        rows: line number and columns of each.
+        columns: our name to their name of a column, where they differ.
+
+    Raises:
+        ExamplesError: there are none, or one is malformed or lacks a column.
+    """
     names = dict(columns or {})
     examples, wanted = [], None
-    for line, row in _rows(file):
+    for line, row in rows:
         wanted = wanted or _format(file, line, row, names)
         examples.append(_example(file, line, row, wanted, names))
     if not examples:

@@ -20,6 +20,7 @@ def of_training_set(built: training_set.TrainingSet) -> dict[str, Any]:
         "examples to train on": built.count(training_set.TRAIN),
         "examples held out": built.count(training_set.HELD_OUT),
         "from the examples file": built.from_file,
+        **({"warnings": "; ".join(built.warnings)} if built.warnings else {}),
         "from the corpus": built.from_corpus,
         "exact duplicates removed": built.division.exact_duplicates,
         "near duplicates removed": built.division.near_duplicates,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_assets.models.contamination import Contamination, contamination_of
 from llm_assets.models.corpus_examples import COLUMNS, corpus_examples
+from llm_assets.models.datasets import read_dataset
 from llm_assets.models.examples import Example, ExamplesError, read_examples
 from llm_assets.models.splitting import Split, compared, split
 from resources.digests import digest_all
@@ -41,6 +42,15 @@ class TrainingSet:
         """Of the content: the data version."""
         return rows_digest(self.rows)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the set doubtful, though it can be trained on."""
+        answers = {row["completion"].strip() for row in self.rows if row["prompt"]}
+        asked = sum(bool(row["prompt"]) for row in self.rows)
+        if asked > 1 and len(answers) == 1:
+            return [f"all {asked} examples have one answer: a model learns to say it whatever it is asked"]
+        return []
+
     def count(self, side: str) -> int:
         """Rows of `train` or `held_out`."""
         return sum(row["split"] == side for row in self.rows)
@@ -58,6 +68,7 @@ def build_training_set(spec: FineTuneSpec, chunks: Chunks) -> TrainingSet:
     """
     data, file = spec.settings.data, spec.examples_file
     from_file = read_examples(file, data.examples.columns) if file and data.examples else []
+    from_file += read_dataset(data.dataset, spec.folder) if data.dataset else []
     from_corpus = corpus_examples(data.corpus, *chunks()) if data.corpus else []
     division = split(
         [*from_file, *from_corpus],

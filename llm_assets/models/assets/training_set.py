@@ -44,6 +44,8 @@ def training_set_asset(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinitio
         with stages.hold(context, platform) as opened:
             built = training_set.build_training_set(spec, lambda: training_set.corpus_chunks(opened, spec))
             training_set.store_training_set(opened, spec, built)
+            for warning in built.warnings:
+                context.log.warning(f"{spec.id}: {warning}")
             if spec.examples_file:
                 stages.observed(context, "examples", digest(read_content(spec.examples_file)))
             return dg.MaterializeResult(

@@ -20,6 +20,32 @@ class ExamplesSettings(Settings):
     )
 
 
+class DatasetSettings(Settings):
+    """Examples of a `datasets` data set: a name on a hub, or a local folder or file. Its code is never run."""
+
+    name: str = Field(description="imdb, org/name; or a path: ./folder, ./file.parquet, /data/set.")
+    subset: str | None = Field(default=None, description="The configuration, where a set has several.")
+    split: str = "train"
+    revision: str | None = Field(default=None, description="Of a set on a hub, which changes: tag or commit. Needed.")
+    columns: dict[Literal["prompt", "completion", "messages", "text"], str] = Field(
+        default_factory=dict, description="Where the set calls a column by another name, e.g. prompt: question."
+    )
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a path."""
+        return self.name.startswith((".", "/"))
+
+    @model_validator(mode="after")
+    def _pinned(self) -> DatasetSettings:
+        if not self.local and self.revision is None:
+            raise ValueError(
+                f"data set '{self.name}' needs a revision: a tag or a commit, or it changes under the training; "
+                "a local one is written ./path"
+            )
+        return self
+
+
 class CorpusExamplesSettings(Settings):
     """Examples made of a corpus' chunks. Templates may hold {text} {title} {folder} {uri} {headings} {language}."""
 
@@ -34,6 +60,7 @@ class DataSettings(Settings):
     """What the model learns from, and what it is examined on."""
 
     examples: ExamplesSettings | None = None
+    dataset: DatasetSettings | None = None
     corpus: CorpusExamplesSettings | None = None
     held_out: float = Field(default=0.15, gt=0, lt=1, description="Share of the examples that it is examined on.")
     duplicates_at: float = Field(
@@ -49,6 +76,6 @@ class DataSettings(Settings):
 
     @model_validator(mode="after")
     def _some(self) -> DataSettings:
-        if self.examples is None and self.corpus is None:
-            raise ValueError("names no data; permitted: examples, corpus, or both")
+        if self.examples is None and self.dataset is None and self.corpus is None:
+            raise ValueError("names no data; permitted: examples, dataset, corpus, or several of them")
         return self
