@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from llm_assets.models.assets import fine_tune_definitions
 from llm_assets.models.memory import Workload
 from llm_assets.models.memory.asking import Plan, plan_of, request_tags, ways_out
 from llm_assets.models.memory.peaks import (
@@ -114,3 +116,15 @@ def test_rows_are_halved_then_the_next_pool_is_asked_then_it_fails_with_all_that
     ):
         with pytest.raises(NotEnoughMemory, match=r"3 GB at the peak, 4 GB granted.*lower training\.max_tokens"):
             next_attempt(last, hopeless)
+
+
+def test_the_op_that_trains_carries_what_is_asked(tmp_path: Path) -> None:
+    spec = fine_tune(tmp_path, memory_gb="auto", pool="inference")
+    (tuned,) = [a for a in fine_tune_definitions(spec).assets or () if _stage(a) == "tuned_model"]
+    assert isinstance(tuned, dg.AssetsDefinition)
+    assert tuned.op.tags["accelerator/memory_gb"] == request_tags(spec)["accelerator/memory_gb"]
+    assert tuned.op.tags["accelerator/pool"] == "inference"
+
+
+def _stage(asset: object) -> str:
+    return asset.key.path[-1] if isinstance(asset, dg.AssetsDefinition) and len(asset.keys) == 1 else ""
