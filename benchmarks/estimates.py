@@ -5,8 +5,8 @@
 `published_peaks.yml` has each peak with its source, what the source leaves open, and what is assumed for it. No row
 was used to fit a constant: the formulas are those of the papers and of the tensors that autograd keeps. Where a first
 comparison was off, the source of the measured program was read, and four things that it does were added as settings
-or terms: one tensor for queries, keys and values; 4-bit weights made from fp16; the states of torchao's 8-bit AdamW in
-fp32; both gradients of a loss that is not compiled. So these peaks are no unseen test set. Rows that
+or terms: one tensor for queries, keys and values; 4-bit weights made from fp16; the states of torchao's 8-bit AdamW
+in fp32; both gradients of a loss that is not compiled. So these peaks are no unseen test set. Rows that
 measure something else are not counted, and are listed with their errors and the reason. `--full` also trains.
 """
 
