@@ -10,6 +10,8 @@ from llm_assets.accelerators_assets import accelerators
 from llm_assets.console import console_logger
 from llm_assets.instance import warn_if_foreign
 from llm_assets.jobs import all_jobs
+from llm_assets.maintenance.assets import ASSETS as MAINTENANCE
+from llm_assets.maintenance.assets import maintenance_jobs
 from llm_assets.overview.asset import overview
 from llm_assets.watching.reports import source_checks
 from llm_assets.watching.watched import watched
@@ -22,6 +24,7 @@ from sensors.accelerators import accelerators_picture
 from sensors.automation import automation_sensors
 from sensors.overview import overview_refresh
 from sensors.run_failures import run_failures
+from sensors.schedules import schedules
 from sensors.source_files import source_files_sensors
 
 # The observable source is beta in this release; the range in pyproject.toml pins the behaviour that was tested.
@@ -35,14 +38,14 @@ def defs() -> dg.Definitions:
     """Load the components, and add what they share: resources, executor, jobs, logging."""
     warn_if_foreign()
     loaded = with_plain_errors(lambda: dg.load_from_defs_folder(path_within_project=ROOT), CONFIGS)
-    sources, jobs = watched(loaded), all_jobs(loaded)
+    sources, jobs = watched(loaded), [*all_jobs(loaded), *maintenance_jobs()]
     shared = dg.Definitions(
         resources={
             PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS)),
             ACCELERATOR_KEY: AcceleratorResource(),
             ALERTS_KEY: AlertsResource(target=target_name(CONFIGS)),
         },
-        assets=[accelerators, overview],
+        assets=[*MAINTENANCE, accelerators, overview],
         sensors=[
             accelerators_picture,
             overview_refresh,
@@ -53,6 +56,7 @@ def defs() -> dg.Definitions:
         executor=EXECUTORS[load_profile().executor],
         asset_checks=source_checks(sources),
         jobs=jobs,
+        schedules=schedules(loaded, jobs),
         loggers={"console": console_logger},
     )
     return dg.Definitions.merge(loaded, shared)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resources.alerts.settings import AlertSettings, RetrySettings
 from resources.config_errors import ConfigError, explain, read_yaml, shown
+from resources.retention import RetentionSettings
 from resources.templates import render_env
 from resources.tracking.settings import TrackingSettings
 from resources.vector_index.weaviate_settings import ServerSettings
@@ -51,6 +52,7 @@ class Profile(BaseModel):
         default=TrackingSettings(), description="Where MLflow is told of trainings and promotions."
     )
     vars: dict[str, Any] = Field(default_factory=dict, description="Overrides of the top-level vars.")
+    retention: RetentionSettings = Field(default=RetentionSettings(), description="How long what is unused stays.")
     alerts: AlertSettings = Field(default=AlertSettings(), description="Who is told of failures.")
     retries: RetrySettings = Field(default=RetrySettings(), description="What is done about them first.")
 

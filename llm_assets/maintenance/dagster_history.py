@@ -1,0 +1,72 @@
+"""Old runs of Dagster. A run that holds what the UI shows of an asset or a check stays: its events go with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from dagster._core.storage.dagster_run import RunRecord
+
+DAY = 86400.0
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+
+def remove_old_runs(instance: dg.DagsterInstance, days: float) -> int:
+    """Delete the runs that ended more than `days` ago, with events and logs. Returns how many."""
+    shown, removed = shown_runs(instance), 0
+    for record in list(_ended_before(instance, time.time() - days * DAY)):
+        run_id = record.dagster_run.run_id
+        if run_id not in shown:
+            instance.compute_log_manager.delete_logs(prefix=[run_id])
+            instance.delete_run(run_id)
+            removed += 1
+    return removed
+
+
+def remove_old_logs(instance: dg.DagsterInstance, days: float) -> int:
+    """Delete the logs of runs that ended more than `days` ago; the runs stay. Returns of how many runs."""
+    old = list(_ended_before(instance, time.time() - days * DAY))
+    for record in old:
+        instance.compute_log_manager.delete_logs(prefix=[record.dagster_run.run_id])
+    return len(old)
+
+
+def shown_runs(instance: dg.DagsterInstance) -> set[str]:
+    """The runs that hold the newest materialisation, of each partition, observation or check result of an asset."""
+    storage, shown = instance.event_log_storage, set[str]()
+    for record in instance.get_asset_records():
+        entry = record.asset_entry
+        key = entry.asset_key
+        records = [entry.last_materialization_record, entry.last_observation_record]
+        records += instance.fetch_observations(key, limit=1).records
+        shown |= {found.event_log_entry.run_id for found in records if found}
+        for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION):
+            ids = list(storage.get_latest_storage_id_by_partition(key, kind).values())
+            if ids:
+                events = instance.get_event_records(dg.EventRecordsFilter(kind, asset_key=key, storage_ids=ids))
+                shown |= {found.event_log_entry.run_id for found in events}
+    return shown | _checked(instance)
+
+
+def _checked(instance: dg.DagsterInstance) -> set[str]:
+    """The runs of the newest result of each check that any kept asset has."""
+    storage = instance.event_log_storage
+    if not hasattr(storage, "index_connection"):
+        return set()
+    import sqlalchemy as sa
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as executions
+
+    newest = sa.select(sa.func.max(executions.c.id)).group_by(executions.c.asset_key, executions.c.check_name)
+    query = sa.select(executions.c.run_id).where(executions.c.id.in_(newest))
+    with storage.index_connection() as connection:  # pyright: ignore[reportAttributeAccessIssue]  (SQL storages)
+        return {row[0] for row in connection.execute(query) if row[0]}
+
+
+def _ended_before(instance: dg.DagsterInstance, moment: float) -> Iterator[RunRecord]:
+    for record in instance.get_run_records(filters=dg.RunsFilter(statuses=ENDED)):
+        if (record.end_time or record.update_timestamp.timestamp()) < moment:
+            yield record
