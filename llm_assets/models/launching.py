@@ -19,7 +19,6 @@ Kind = Literal["cpu", "gpu", "tpu"]
 Sharding = Literal["ddp", "fsdp"]
 
 TPU_PYTHON = ROOT / ".venv-tpu" / "bin" / "python"  # `make tpu-env`; torch_xla wants a torch of its own
-COMPILED = ROOT / ".state" / "cache" / "xla"
 SHARDING_VARIABLE = "LLM_ASSETS_SHARDING"  # read by llm_assets.training.devices
 XLA_CACHE_VARIABLE = "XLA_PERSISTENT_CACHE_PATH"
 
@@ -77,7 +76,7 @@ class Layout:
         return TPU_PYTHON
 
 
-def layout_of(held: HeldLease, sharding: Sharding = "ddp") -> Layout:
+def layout_of(held: HeldLease, sharding: Sharding = "ddp", compiled: Path | None = None) -> Layout:
     """The layout of a training on the devices of a lease: one process a device, on one host.
 
     Pretended devices have no hardware: several are as many processes on the CPU, a TPU is torch_xla on the CPU.
@@ -85,14 +84,20 @@ def layout_of(held: HeldLease, sharding: Sharding = "ddp") -> Layout:
     Args:
         held: the lease.
         sharding: how several devices share the model.
+        compiled: folder that keeps what was compiled for a TPU, for the next training.
 
     Raises:
         LaunchError: the devices are on several hosts, or are several TPU chips.
     """
-    return layout_on(tuple(held.devices.values()), sharding)
+    return layout_on(tuple(held.devices.values()), sharding, compiled)
 
 
-def layout_on(devices: tuple[Device, ...], sharding: Sharding = "ddp") -> Layout:
+def for_inference(held: HeldLease) -> Layout:
+    """The layout of an evaluation or of answers: one process, which spreads its model over the devices of a lease."""
+    return Layout("gpu" if any(device.kind == "gpu" for device in held.devices.values()) else "cpu")
+
+
+def layout_on(devices: tuple[Device, ...], sharding: Sharding = "ddp", compiled: Path | None = None) -> Layout:
     """As `layout_of`, for devices."""
     hosts, kinds = {device.host for device in devices}, {device.kind for device in devices}
     pretended = all(device.pretended for device in devices)
@@ -104,7 +109,14 @@ def layout_on(devices: tuple[Device, ...], sharding: Sharding = "ddp") -> Layout
     if kinds == {"tpu"}:
         if len(devices) > 1:
             raise LaunchError(f"a training takes one TPU chip, and this lease has {len(devices)}; set devices: 1")
-        return Layout("tpu", env={XLA_CACHE_VARIABLE: str(COMPILED)} | ({"PJRT_DEVICE": "CPU"} if pretended else {}))
+        return Layout("tpu", env=_on_xla(pretended, compiled))
     if "cpu" in kinds and not pretended:
         return Layout()
     return Layout("cpu" if pretended else "gpu", max(1, len(devices)), sharding)
+
+
+def _on_xla(pretended: bool, compiled: Path | None) -> dict[str, str]:
+    """The lease names a real TPU. On a CPU torch_xla 2.9 writes what it compiled, and cannot read it again."""
+    if pretended:
+        return {"PJRT_DEVICE": "CPU"}
+    return {XLA_CACHE_VARIABLE: str(compiled)} if compiled else {}

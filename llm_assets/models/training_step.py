@@ -12,8 +12,8 @@ import dagster as dg
 
 from llm_assets.models import fine_tune, metadata, tracked, training_set
 from llm_assets.models.children import OutOfMemory
-from llm_assets.models.launching import layout_of
-from llm_assets.models.memory.asking import Plan, plan, sharding_of, ways_out
+from llm_assets.models.launching import Sharding, layout_of
+from llm_assets.models.memory.asking import Plan, plan, ways_out
 from llm_assets.models.memory.peaks import batch_that_fits, facts_of, note
 from llm_assets.models.memory.planned import On, rows_at_once
 from llm_assets.models.memory.reading import NotHere
@@ -106,7 +106,7 @@ def _try(
                         rows,
                         start=start,
                         each=told.beside(each),
-                        layout=layout_of(held, "fsdp" if sharding_of(run.settings) == "fsdp" else "ddp"),
+                        layout=layout_of(held, _sharding(held, run, planned), opened.cache / "xla"),
                     ),
                 )
     except OutOfMemory as error:
@@ -150,6 +150,14 @@ def _batch(held: HeldLease, spec: FineTuneSpec, planned: Plan | None) -> int:
     if planned is None:
         return wanted
     return batch_that_fits(wanted, settings.batch // devices, granted(held), planned.noted)
+
+
+def _sharding(held: HeldLease, run: fine_tune.Run, planned: Plan | None) -> Sharding:
+    """As it is set; by itself the model is divided where all of it does not fit one device."""
+    settings = run.settings
+    if settings.sharding != "auto" or settings.method == "qlora" or planned is None or planned.devices == 1:
+        return "fsdp" if settings.sharding == "fsdp" else "ddp"
+    return "fsdp" if planned.corrected.asked > granted(held) else "ddp"
 
 
 def granted(held: HeldLease) -> int:

@@ -77,7 +77,7 @@ def summarise(trainer: TuningTrainer, run: Path, watch: Watch, course: Course, h
             "gradient_checkpointing": arguments.gradient_checkpointing,
             "micro_batch": arguments.per_device_train_batch_size,
             "accumulation": arguments.gradient_accumulation_steps,
-            "devices": {"kind": here.kind, "world": here.world},
+            "devices": here.described(),
             "peak_memory_bytes": peak_bytes(),
         },
     )

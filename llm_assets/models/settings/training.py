@@ -12,7 +12,11 @@ Method = Literal["lora", "qlora", "full"]
 
 
 CARRIED_OUT = {"micro_batch", "packing", "gradient_checkpointing", "checkpoint_steps", "threads", "pool"}
-CARRIED_OUT |= {"memory_gb", "next_pool"}  # what is asked for, and what is asked for when it was too little
+CARRIED_OUT |= {
+    "sharding",
+    "memory_gb",
+    "next_pool",
+}  # what is asked for, and what is asked for when it was too little
 
 
 class LoraSettings(Settings):
@@ -81,6 +85,11 @@ class TrainingSettings(Settings):
     checkpoint_steps: int = Field(default=20, ge=1, description="Steps between checkpoints.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; by default those of the lease.")
     pool: str = Field(default="small", description="Pool of accelerators.yml: what training asks for.")
+    sharding: Literal["auto", "ddp", "fsdp"] = Field(
+        default="auto",
+        description="How several devices share the model. ddp: each has all of it; fsdp: each has a part of every "
+        "weight, which needs less memory and more traffic. auto: fsdp where all of it does not fit one device.",
+    )
     memory_gb: float | Literal["auto"] | None = Field(
         default=None,
         description="What its pool is asked for instead of the pool's own memory, decimal GB over all devices. auto: "
@@ -100,6 +109,12 @@ class TrainingSettings(Settings):
     def _asks_for_something(self) -> TrainingSettings:
         if isinstance(self.memory_gb, float) and self.memory_gb <= 0:
             raise ValueError(f"memory_gb is {self.memory_gb:g}: it must be above 0, or auto")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_divided(self) -> TrainingSettings:
+        if self.method == "qlora" and self.sharding == "fsdp":
+            raise ValueError("sharding fsdp cannot divide weights of 4 bits: take ddp, or method lora")
         return self
 
     @model_validator(mode="after")

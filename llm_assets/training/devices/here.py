@@ -82,6 +82,15 @@ class Devices:
         micro = next(size for size in range(most, 0, -1) if part % size == 0)
         return micro, part // micro
 
+    def described(self) -> dict[str, Any]:
+        """What the figures of a training say of the devices."""
+        found = {"kind": self.kind, "world": self.world, "sharding": self.sharding if self.world > 1 else None}
+        if self.kind == "xla":
+            from llm_assets.training.devices.xla import compilations
+
+            found |= compilations()
+        return found
+
     def decided(self, decide: Callable[[], T]) -> T:
         """The same decision in every process: the leading one takes it, the others hear of it."""
         if self.world == 1:

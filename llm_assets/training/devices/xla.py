@@ -48,12 +48,12 @@ def widened(batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def compilations() -> dict[str, int]:
-    """How many programs this process compiled, and how many it read from the cache of an earlier one."""
-    import torch_xla.debug.metrics as metrics
+    """How many programs this process compiled, and how many it read from the cache of an earlier training."""
+    import torch_xla.debug.metrics as metrics  # pyright: ignore[reportMissingImports]  (in the TPU environment)
 
     read = metrics.counter_value("PersistentCacheHit") or 0
     wanted = (metrics.metric_data("CompileTime") or (0,))[0]
-    return {"compiled": int(wanted), "read": int(read)}
+    return {"programs_compiled": int(wanted), "programs_read": int(read)}
 
 
 def _padded(rows: Tensor, width: int, value: int) -> Tensor:
