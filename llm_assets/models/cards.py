@@ -60,6 +60,11 @@ def card(made: Lineage, base: Path, figures: Figures, decision: Decision, detail
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def body(text: str) -> str:
+    """A card without its header, for where Markdown is shown."""
+    return text.removeprefix("---\n").partition("\n---\n")[2].lstrip()
+
+
 def licence_of(base: Path) -> str | None:
     """The licence that a base model states in its own card; None where it states none."""
     file = base / CARD

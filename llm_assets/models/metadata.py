@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from llm_assets.models import charts, training_set
+from llm_assets.models.cards import body
 from llm_assets.reporting import counts, picture, table
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def of_promotion(outcome: promotion.Outcome) -> dict[str, Any]:
         "versions that can be rolled back to": outcome.kept,
         **({"weights": dg.MetadataValue.path(promoted.path)} if promoted else {}),
         **({name: round(value, 4) for name, value in promoted.evaluation.items()} if promoted else {}),
-        "model card of the newest version": dg.MetadataValue.md(outcome.card),
+        "model card of the newest version": dg.MetadataValue.md(body(outcome.card)),
         "training set": outcome.made.data_version,
         "configuration": outcome.made.config_digest,
         "code": outcome.made.code_version,

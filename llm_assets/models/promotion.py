@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from llm_assets import evaluations
 from llm_assets.corpora.serving import is_pinned, pin
 from llm_assets.models import lineage
-from llm_assets.models.cards import card, write_card
+from llm_assets.models.cards import body, card, write_card
 from llm_assets.models.estimates import Estimate
 from llm_assets.models.gate import Decision, Figures, decide
 from llm_assets.models.lineage import Lineage, lineage_of
@@ -192,7 +192,7 @@ def consider(
     text = card(made, run.base.path, figures, decision, found.details)
     write_card(run.path, text)
     if Tracker.of(platform).known(made.run_key):
-        Tracker.of(platform).artifact(made.run_key, "card/README.md", text)
+        Tracker.of(platform).artifact(made.run_key, "card/README.md", body(text))
     moved = decision.promote and not pinned and promote(platform, made, run.weights)
     kept = history(state, spec.tenant, spec.name)
     return Outcome(decision, run.version, next(iter(kept), None), moved, pinned, len(kept[1:]), made, text)

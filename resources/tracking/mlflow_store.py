@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 RUN_TAG, VERSION_TAG = "llm_assets.run", "llm_assets.version"
-NAME_TAG = "mlflow.runName"
+TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows curves, and not chats
 MOST_CHARS = 5000  # of a tag
 MOST_PARAMS = 100  # of one request
 
@@ -142,7 +142,7 @@ class MlflowStore:
         if found is None:
             folder = self._destination.artifacts
             where = None if folder is None else (Path(folder) / name).as_uri()
-            return self._client.create_experiment(name, artifact_location=where)
+            return self._client.create_experiment(name, artifact_location=where, tags=TRAINING)
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
         return found.experiment_id

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from llm_assets import evaluations
 from llm_assets.corpora.serving import is_pinned
 from llm_assets.models import lineage
+from llm_assets.models.cards import body
 from llm_assets.models.fine_tune import Run
 from llm_assets.models.lineage import Lineage
 from llm_assets.models.promotion import (
@@ -188,6 +189,7 @@ def test_a_run_that_passes_is_promoted_with_its_card(platform: Platform, finishe
     assert outcome.moved
     card = (run.path / "card" / "README.md").read_text()
     assert card == outcome.card
+    assert body(card).startswith("# acme/m, version ")
     for part in (
         'license: "apache-2.0"',
         'base_model: "path:base"',
