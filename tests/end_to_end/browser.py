@@ -45,18 +45,22 @@ class Ui:
 
     def sees(self, text: str | re.Pattern[str]) -> Locator:
         """Wait until some text is to be seen."""
-        found = self.page.get_by_text(text).first
+        found = self.page.get_by_text(text).locator("visible=true").first
         found.wait_for()
         return found
 
     def click(self, button: str) -> None:
         self.page.get_by_role("button", name=button).last.click()
 
+    def menu(self, button: str, item: str | re.Pattern[str]) -> None:
+        """Choose from the menu beside a button."""
+        self.page.get_by_role("button", name=button).first.locator("xpath=following::button[1]").click()
+        self.page.get_by_role("menuitem", name=item).first.click()
+
     def launchpad(self, asset: str, parameters: str) -> None:
         """Open the launchpad of an asset (`tenant/name/stage`), and write the parameters of its run into it."""
         self.open(f"assets/{asset}")
-        self.page.get_by_role("button", name="Materialize").locator("xpath=following::button[1]").click()
-        self.page.get_by_role("menuitem", name="Open launchpad").click()
+        self.menu("Materialize", "Open launchpad")
         ready, asked = self.page.get_by_text("All defaults expanded"), self.page.get_by_role("button", name="Confirm")
         ready.or_(asked).first.wait_for()
         if asked.is_visible():  # what it reads from is not there yet

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from llm_assets.training.checkpoints import latest_whole
 from tests.conftest import copy_project
 from tests.end_to_end.browser import Ui, browser, missing
 from tests.end_to_end.dagster_dev import Served, dagster_dev, until
@@ -138,12 +139,13 @@ def test_checks_tables_and_pictures_are_to_be_seen(ui: Ui, served: Served) -> No
 
 
 def test_a_failed_run_is_executed_again_from_its_failure(ui: Ui, served: Served) -> None:
+    begun = len(runs_of(served.project))
     model, away = served.project.root / MODEL, served.project.root / "away"
     shutil.move(model, away)
     ui.open("locations/llm-assets/jobs/train_acme_places")
-    ui.sees("promoted_model")
+    ui.sees("training_set")
     ui.click("Materialize all")
-    first = until(lambda: _newest(served, 1), 60, "the job is started")
+    first = until(lambda: _newest(served, begun + 1), 60, "the job is started")
     failed = served.ended(first)
     shutil.move(away, model)
     assert failed == dg.DagsterRunStatus.FAILURE
@@ -151,8 +153,8 @@ def test_a_failed_run_is_executed_again_from_its_failure(ui: Ui, served: Served)
     ui.open(f"runs/{first}")
     ui.sees("RUN_FAILURE")
     ui.shot("run_that_failed")
-    ui.page.get_by_role("button", name=re.compile("from failure", re.IGNORECASE)).first.click()
-    second = until(lambda: _newest(served, 2), 60, "it is executed again")
+    ui.menu("Re-execute all", re.compile("from failure", re.IGNORECASE))
+    second = until(lambda: _newest(served, begun + 2), 60, "it is executed again")
     assert served.ended(second) == dg.DagsterRunStatus.SUCCESS
     assert served.run(second).parent_run_id == first
     with instance_of(served.project) as instance:
@@ -163,19 +165,19 @@ def test_a_failed_run_is_executed_again_from_its_failure(ui: Ui, served: Served)
     ui.shot("run_executed_from_its_failure")
 
 
-def test_a_cancelled_training_ends_with_all_its_processes_and_goes_on_later(ui: Ui, served: Served) -> None:
+def test_a_cancelled_training_ends_with_its_processes_and_leaves_a_whole_checkpoint(ui: Ui, served: Served) -> None:
     ui.launchpad("acme/places/tuned_model", "max_steps: 200000, checkpoint_steps: 5")
     idle = served.processes()
     run = ui.launched()
     folder = served.project.root / ".state" / "dev"
-    checkpoint = until(lambda: next(folder.rglob("checkpoint-*"), None), 120, "a checkpoint")
+    checkpoint = until(lambda: next(folder.glob("**/checkpoint-*"), None), 120, "a checkpoint")
 
     _terminate(ui, served, idle)
 
     assert served.ended(run) == dg.DagsterRunStatus.CANCELED
     ui.sees("Canceled")
     ui.shot("run_that_was_cancelled")
-    assert checkpoint.parent.is_dir()
+    assert latest_whole(checkpoint.parent)
 
 
 def test_cancelled_parsing_ends_with_its_pool_and_what_was_read_is_kept(ui: Ui, served: Served) -> None:
@@ -217,6 +219,6 @@ def _materialised(served: Served, key: str) -> bool:
 
 
 def _newest(served: Served, count: int) -> str | None:
-    """The newest run of the model's job, once there are so many."""
-    runs = [run.run_id for run in runs_of(served.project) if run.job_name == "train_acme_places"]
+    """The newest run, once there are so many."""
+    runs = [run.run_id for run in runs_of(served.project)]
     return runs[0] if len(runs) >= count else None
