@@ -151,7 +151,7 @@ def test_a_promoted_version_whose_folder_is_gone_is_reported(trained: dict[str, 
     assert any("gone is gone or not whole" in note for note in found.notes)
 
     _break_a_loss(examination, examination.sides[-1])
-    with pytest.raises(evaluation.EvaluationError, match="the tuned model .* a loss that is not a number"):
+    with pytest.raises(evaluation.EvaluationError, match=r"the tuned model .* a loss that is not a number"):
         evaluation.judge(examination)
 
 
