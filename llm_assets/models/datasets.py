@@ -1,4 +1,4 @@
-"""Examples from a data set of the `datasets` library: on a hub, or a local folder or file. No code of its own is run."""
+"""Examples from a data set of the `datasets` library: on a hub, or a local folder or file. Its code is never run."""
 
 from __future__ import annotations
 
