@@ -1,4 +1,4 @@
-"""A TPU's environment has another torch: what it trains must be readable by the ordinary one, and must have learned."""
+"""A TPU's environment has another torch: what it trains must be readable by the ordinary one, and have learned."""
 
 from __future__ import annotations
 
