@@ -72,7 +72,7 @@ def changed(*replace: tuple[str, str], more: str = "") -> str:
         ),
         (
             changed(more="  chunks: {}\n"),
-            ":5: attributes.chunks: unknown field (did you mean 'chunk'?); permitted: chunk, desc",
+            ":5: attributes.chunks: unknown field (did you mean 'chunk'?); permitted: automation",
         ),
         (
             changed(more="  chunk:\n    max_token: 5\n"),
@@ -86,6 +86,11 @@ def changed(*replace: tuple[str, str], more: str = "") -> str:
             changed(more="  tests:\n    chunks:\n      - {test: uniq}\n"),
             ":7: attributes.tests.chunks.0: 'uniq' is not known; permitted: 'not_null', 'unique'",
         ),
+        (
+            changed(more="  tests:\n    documents:\n      - {test: row_count, min: many}\n"),
+            ":7: attributes.tests.documents.0.min: Input should be a valid",
+        ),
+        (changed(("name: handbook", "name: ''")), ":3: attributes.name: String should"),
         (
             changed(more="  tests: [1]\n"),
             ":5: attributes.tests: fields are needed here; permitted: chunks, documents",
@@ -125,7 +130,7 @@ def changed(*replace: tuple[str, str], more: str = "") -> str:
         ),
         (
             "type: llm_assets.components.Corpus\nattributes: [1]\n",
-            ":2: attributes: fields are needed here; permitted: chunk",
+            ":2: attributes: fields are needed here; permitted: automation",
         ),
         ("type: llm_assets.components.Corpus\n", ":1: attributes.name: this field is required"),
         (changed(more="  chunk: {max_tokens: 5\n"), ":6: not valid YAML"),

@@ -25,7 +25,7 @@ PLANTED = (
     *("wJalrXUtnFEMIplanted", "slackplanted9182", "hookplanted7733", "hooktoken5511", "storageplanted4471"),
     *("weaviateplanted3390", "mlflowplanted6612", "hf_plantedtoken8821", "databaseplanted2204"),
 )
-REMOTE = {"path": "webhdfs://127.0.0.1:1/documents", "storage_options": {"token": "{{ env_var('STORAGE_TOKEN') }}"}}
+REMOTE = {"path": "webhdfs://127.0.0.1:1/documents", "options": {"token": "{{ env_var('STORAGE_TOKEN') }}"}}
 STATE_URL = f"postgresql+psycopg2://planter:{SECRETS['STATE_PASSWORD']}@127.0.0.1:1/state"
 
 
