@@ -166,11 +166,11 @@ def test_a_failed_run_is_executed_again_from_its_failure(ui: Ui, served: Served)
 
 
 def test_a_cancelled_training_ends_with_its_processes_and_leaves_a_whole_checkpoint(ui: Ui, served: Served) -> None:
-    ui.launchpad("acme/places/tuned_model", "max_steps: 200000, checkpoint_steps: 5")
+    ui.launchpad("acme/places/tuned_model", "max_steps: 200000, epochs: 100000, checkpoint_steps: 5")
     idle = served.processes()
     run = ui.launched()
     folder = served.project.root / ".state" / "dev"
-    checkpoint = until(lambda: next(folder.glob("**/checkpoint-*"), None), 120, "a checkpoint")
+    checkpoint = until(lambda: next(folder.glob("**/checkpoints/checkpoint-*"), None), 120, "a checkpoint")
 
     _terminate(ui, served, idle)
 
