@@ -12,13 +12,9 @@ from typing import Any
 from llm_assets.commands import add_all, command
 from resources.config_errors import ConfigError
 from resources.platform import Platform
-from resources.profile import TARGET_VARIABLE, target_name
+from resources.profile import TARGET_VARIABLE
 
 PREVIEW_CHARS = 300
-
-
-class ReportedError(Exception):
-    """The last run does not hold; the report says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -173,18 +169,6 @@ def _restore(options: Any) -> None:
     print(f"Builds go on, but do not replace it before: llm-assets resume index {tenant}/{name}")
 
 
-def _report(_options: Any) -> None:
-    import dagster as dg
-
-    from llm_assets.ci_report import markdown, report
-
-    with dg.DagsterInstance.get() as instance:
-        told = report(Platform.open(), instance)
-    print(markdown(told, target_name()))
-    if told.problems:
-        raise ReportedError("; ".join(told.problems))
-
-
 def _summary(_options: Any) -> None:
     from llm_assets.summary import summary_lines
 
@@ -193,6 +177,7 @@ def _summary(_options: Any) -> None:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says the thing, the place and the way out; anything else is a bug and keeps its trace."""
+    from llm_assets.commands.report import ReportedError
     from llm_assets.corpora.rollback import RollbackError
     from llm_assets.forgetting import ForgetError
     from llm_assets.models.answers import NothingPromotedError

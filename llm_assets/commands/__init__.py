@@ -27,7 +27,7 @@ def command(commands: Any, name: str, run: Callable[[Any], None], text: str) -> 
 
 def add_all(commands: Any) -> None:
     """Add the commands of every file here."""
-    from llm_assets.commands import memory, models
+    from llm_assets.commands import memory, models, report
 
-    for module in (memory, models):
+    for module in (memory, models, report):
         module.add(commands)
