@@ -1,0 +1,60 @@
+"""Guards against tidying that takes what the UI shows, what is promoted, or what a rollback needs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from llm_assets.maintenance.dagster_history import remove_old_runs
+from llm_assets.maintenance.trainings import remove_old_trainings
+from resources import state_schema as schema
+from resources.platform import Platform
+
+
+@dg.asset
+def kept() -> dg.MaterializeResult:
+    return dg.MaterializeResult(data_version=dg.DataVersion("1"))
+
+
+@dg.asset_check(asset=kept)
+def fine() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+def test_old_runs_go_and_the_state_of_assets_and_checks_stays(tmp_path: Path) -> None:
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        old = dg.materialize([kept, fine], instance=instance, selection=dg.AssetSelection.assets(kept)).run_id
+        shown = dg.materialize([kept, fine], instance=instance).run_id
+        assert remove_old_runs(instance, days=1) == 0
+        assert remove_old_runs(instance, days=-1) == 1
+        assert [run.run_id for run in instance.get_runs()] == [shown]
+        assert not instance.all_logs(old)
+        event = instance.get_latest_materialization_event(kept.key)
+        assert event
+        assert event.run_id == shown
+
+
+def test_superseded_trainings_go_and_promoted_newest_and_rollback_ones_stay(platform: Platform) -> None:
+    models = platform.runs("acme", "kind")
+    for name in ("first", "second", "superseded", "young"):
+        (models / name / "adapter").mkdir(parents=True)
+    for folder in ("first", "second", "superseded"):
+        for path in (models / folder / "adapter", models / folder):
+            os.utime(path, (0, 0))
+    for number, name in enumerate(("first", "second")):
+        row = {"tenant": "acme", "model": "kind", "version": f"v{number}", "path": str(models / name / "adapter")}
+        row |= {"evaluation": {}, "promoted_at": float(number), "retired": False}
+        with platform.state.write() as connection:
+            connection.execute(schema.promotions.insert().values(**row))
+    assert remove_old_trainings(platform, days=1) == ["acme/kind/superseded"]
+    assert sorted(path.name for path in models.iterdir()) == ["first", "second", "young"]
+
+
+def test_retention_of_no_days_is_refused() -> None:
+    from resources.retention import RetentionSettings
+
+    with pytest.raises(ValueError, match="greater than 0"):
+        RetentionSettings(runs_days=0)
