@@ -54,7 +54,7 @@ def _timed(folder: Path, *, kill: bool = False) -> tuple[float, Run]:
     folder.mkdir()
     _, spec, run = fine_tune_of(folder, ROWS, TRAINING)
     started = time.monotonic()
-    with suppress(TrainingError) if kill else suppress():
+    with suppress(*([TrainingError] if kill else [])):
         train(run, spec, ROWS, each=_killing(run) if kill else lambda: None)
     if kill:
         train(run, spec, ROWS)

@@ -2,8 +2,9 @@
 
     python -m benchmarks.train_speed [--full]
 
-First on rows of one length without packing, where both do the same work: what checkpoints and figures cost. Then on
-the sample's examples, ours packed against the plain script, which pads to the longest of a batch. Start-up is left out.
+First on rows of one length without packing, where both do the same work: what checkpoints and figures cost. Then
+on the sample's examples, ours packed against the plain script, which pads to the longest of a batch. Start-up is left
+out.
 """
 
 from __future__ import annotations

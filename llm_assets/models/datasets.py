@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_assets.models.examples import Example, ExamplesError, examples_of
-from resources.digests import digest
 
 if TYPE_CHECKING:
     from llm_assets.models.settings.data import DatasetSettings
@@ -27,20 +26,6 @@ def read_dataset(settings: DatasetSettings, folder: Path) -> list[Example]:
     """
     place = folder / settings.name if settings.local else Path(settings.name)
     return examples_of(place, _rows(settings, place), settings.columns)
-
-
-def dataset_digest(settings: DatasetSettings, folder: Path) -> str:
-    """Digest of a local data set's files, or of a hub's name and revision.
-
-    Raises:
-        ExamplesError: a local one is not there.
-    """
-    if not settings.local:
-        return digest("dataset", settings.name, settings.revision or "")
-    place = folder / settings.name
-    _check_local(place)
-    files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
-    return digest("dataset", *(part for path in files for part in (path.name, path.read_bytes())))
 
 
 def _rows(settings: DatasetSettings, place: Path) -> Iterator[tuple[int, dict[str, Any]]]:
