@@ -68,3 +68,16 @@ def test_an_unknown_pool_is_refused_with_its_place_the_file_of_the_pools_and_the
     known = "embed, evaluate, full, inference, lora, small"
     said = rf"dbt_like_configs/accelerators\.yml has no pool 'huge'; pools there: {known}"
     assert re.search(rf"{FILE}:5: attributes\.embedder\.pool: {said}", check_defs(project))
+
+
+def test_a_gate_and_a_prompt_that_name_what_there_is_not_are_refused_with_their_line(project: Project) -> None:
+    head = "type: llm_assets.components.FineTune\nattributes:\n  name: kinds\n"
+    data = "  data: {examples: {path: e.jsonl}}\n  evaluation: {metrics: [accuracy]}\n"
+    project.write("acme/kinds/defs.yaml", head + data + "  gate:\n    not_worse: {general.loss: 0.1}\n")
+    said = r"'general\.loss' is not measured; measured: accuracy, loss"
+    assert re.search(
+        rf"acme/kinds/defs\.yaml:7: attributes\.gate\.not_worse\.general\.loss: {said}", check_defs(project)
+    )
+    asked = "  answers:\n    inputs: {path: i.jsonl}\n    prompt: '{question[0]}'\n"
+    project.write("acme/kinds/defs.yaml", head + data + asked)
+    assert re.search(r"defs\.yaml:8: attributes\.answers\.prompt: .*is no column", check_defs(project))

@@ -15,6 +15,7 @@ from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
 from resources.platform import Platform
 from resources.profile import Profile
+from resources.tracking import relay
 from tests.models.real_model import tiny_fine_tune
 
 STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
@@ -97,3 +98,29 @@ def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: P
         "base_loss",
         "loss_gain",
     }
+    assert_mlflow_knows(with_model, spec, promoted.version, steps=4)
+
+
+def assert_mlflow_knows(platform: Platform, spec: FineTuneSpec, version: str, steps: int) -> None:
+    """One finished run with its curve, its evaluation and its card; and the promoted version under its alias."""
+    from mlflow.tracking import MlflowClient
+
+    assert "knows everything" in relay.flush(platform, seconds=60)
+    destination = platform.profile.tracking.destination(platform.profile.state_dir)
+    client = MlflowClient(destination.uri, destination.uri)
+    experiment = client.get_experiment_by_name(spec.id)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    history = client.get_metric_history(run.info.run_id, "training/loss")
+    assert [metric.step for metric in history] == list(range(1, steps + 1))
+    assert run.data.metrics["evaluation/loss"] < run.data.metrics["evaluation/base_loss"]
+    assert run.data.params["learning_rate"] == "0.002"
+    assert run.data.tags["tenant"] == "acme"
+    files = {
+        entry.path for folder in ("card", "evaluation") for entry in client.list_artifacts(run.info.run_id, folder)
+    }
+    assert {"card/README.md", "evaluation/levels.png", "evaluation/metrics.csv"} <= files
+    found = client.get_model_version_by_alias("acme.places", "promoted")
+    assert found.tags["llm_assets.version"] == version
+    assert found.run_id == run.info.run_id
