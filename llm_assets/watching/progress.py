@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -10,14 +11,13 @@ import dagster as dg
 from llm_assets.watching.deciding import Attempt, Fate
 
 if TYPE_CHECKING:
-    from dagster._core.storage.event_log.base import AssetEntry
-
     from llm_assets.watching.watched import Stage, Watched
 
 # Tags of the runs that are started for a source; a retry has them too, since it takes over its run's tags.
 SOURCE_TAG, VERSION_TAG = "llm-assets/source", "llm-assets/version"
 DATA_VERSION_TAG, CODE_VERSION_TAG = "dagster/data_version", "dagster/code_version"
-INPUT_TAG = "dagster/input_data_version"
+INPUT_TAG, POINTER_TAG = "dagster/input_data_version", "dagster/input_event_pointer"
+WHOLE = ""  # stands for the partition of an asset that has none
 REMEMBERED = 12  # attempts that are looked at
 FATES = {
     dg.DagsterRunStatus.SUCCESS: Fate.SUCCEEDED,
@@ -43,29 +43,82 @@ def attempts(instance: dg.DagsterInstance, source: Watched) -> list[Attempt]:
 def up_to_date(instance: dg.DagsterInstance, source: Watched, files_version: str) -> bool:
     """Whether every stage has read what the stage before it holds now, the first one the files as they are.
 
-    It does not matter who started what: Dagster notes with each result the data versions it was made from.
+    It does not matter who started what: Dagster notes with each result what it was made from.
 
     Args:
         instance: the Dagster instance.
-        source: with its stages.
+        source: with its stages. One in partitions is up to date when each of its partitions is.
         files_version: the data version of the listing.
     """
-    keys = [stage.key for stage in source.stages]
-    entries = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(keys)}
-    made = {key: _tags(entry) for key, entry in entries.items()}
-    held = {source.key: files_version} | {key: tags.get(DATA_VERSION_TAG) for key, tags in made.items()}
-    return all(_fresh(stage, made.get(stage.key), held) for stage in source.stages)
+    chain = _Chain(source, files_version, {stage.key: _made(instance, stage) for stage in source.stages})
+    return all(chain.fresh(stage) for stage in source.stages)
 
 
-def _fresh(stage: Stage, made: Mapping[str, str] | None, held: Mapping[dg.AssetKey, str | None]) -> bool:
-    if not made or made.get(CODE_VERSION_TAG) != stage.code_version:
-        return False
-    return all(made.get(f"{INPUT_TAG}/{key.to_user_string()}") == held.get(key) for key in stage.reads)
+@dataclass(frozen=True)
+class _Made:
+    """The newest materialisation of an asset, or of one of its partitions."""
+
+    id: int
+    tags: Mapping[str, str]
+
+    def input_version(self, key: dg.AssetKey) -> str | None:
+        return self.tags.get(f"{INPUT_TAG}/{key.to_user_string()}")
+
+    def had_seen(self, key: dg.AssetKey) -> int:
+        """The newest materialisation of `key`, of whatever partition, when the step began."""
+        pointer = self.tags.get(f"{POINTER_TAG}/{key.to_user_string()}", "")
+        return int(pointer) if pointer.isdecimal() else -1
 
 
-def _tags(entry: AssetEntry) -> Mapping[str, str]:
-    event = entry.last_materialization
-    return (event.asset_materialization.tags or {}) if event and event.asset_materialization else {}
+@dataclass(frozen=True)
+class _Chain:
+    source: Watched
+    files_version: str
+    made: Mapping[dg.AssetKey, Mapping[str, _Made]]
+
+    def fresh(self, stage: Stage) -> bool:
+        """Whether each of its partitions was made by today's code from what there is today."""
+        made = self.made[stage.key]
+        return all(name in made and self._current(stage, name, made[name]) for name in _names(stage))
+
+    def _current(self, stage: Stage, name: str, made: _Made) -> bool:
+        if made.tags.get(CODE_VERSION_TAG) != stage.code_version:
+            return False
+        return all(self._has_read(made, name, key) for key in stage.reads)
+
+    def _has_read(self, made: _Made, name: str, key: dg.AssetKey) -> bool:
+        if key == self.source.key:
+            return made.input_version(key) == self.files_version
+        parts = self.made.get(key, {})
+        if parts.keys() <= {WHOLE}:
+            return made.input_version(key) == (parts[WHOLE].tags.get(DATA_VERSION_TAG) if parts else None)
+        # The input version that Dagster notes is of all partitions that one run has read together; another run may
+        # since have made one of them again. So: nothing that was to be read came after it was read.
+        read = [parts[name]] if name in parts else parts.values()
+        return all(part.id <= made.had_seen(key) for part in read)
+
+
+def _names(stage: Stage) -> tuple[str, ...]:
+    return stage.partitions or (WHOLE,)
+
+
+def _made(instance: dg.DagsterInstance, stage: Stage) -> Mapping[str, _Made]:
+    """The newest materialisation of each partition that was ever made; of an asset without any, under WHOLE."""
+    if not stage.partitions:
+        found = instance.fetch_materializations(stage.key, limit=1).records
+        return {WHOLE: _of_record(record) for record in found}
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    newest = instance.event_log_storage.get_latest_storage_id_by_partition(stage.key, kind, set(stage.partitions))
+    if not newest:
+        return {}
+    wanted = dg.AssetRecordsFilter(asset_key=stage.key, storage_ids=list(newest.values()))
+    found = instance.fetch_materializations(wanted, limit=len(newest)).records
+    return {str(record.partition_key): _of_record(record) for record in found}
+
+
+def _of_record(record: dg.EventLogRecord) -> _Made:
+    made = record.asset_materialization
+    return _Made(record.storage_id, (made.tags or {}) if made else {})
 
 
 def observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:

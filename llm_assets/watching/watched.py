@@ -24,11 +24,13 @@ SHORT = 16  # characters of a version: it stands in cursors, tags and run keys
 
 @dataclass(frozen=True)
 class Stage:
-    """An asset of a chain, as it is configured now: what it reads and the version of its code and settings."""
+    """An asset of a chain, as it is configured now: what it reads, the version of its code and settings, and the
+    names of its partitions."""
 
     key: dg.AssetKey
     reads: tuple[dg.AssetKey, ...]
     code_version: str | None
+    partitions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def watched(defs: dg.Definitions) -> list[Watched]:
 
 
 def _stages(part: Part) -> Iterable[Stage]:
-    return (Stage(spec.key, tuple(dep.asset_key for dep in spec.deps), spec.code_version) for spec in part.assets)
+    for spec in part.assets:
+        parted = spec.partitions_def.get_partition_keys() if spec.partitions_def else ()
+        yield Stage(spec.key, tuple(dep.asset_key for dep in spec.deps), spec.code_version, tuple(parted))
 
 
 def _corpus(spec: CorpusSpec, job: str, stages: Iterable[Stage]) -> Watched | None:

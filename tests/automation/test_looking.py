@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +27,6 @@ JOB = "ingest_acme_handbook"
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "documents"
     made.mkdir()
@@ -46,7 +40,7 @@ class Sensor:
     def __init__(self, instance: dg.DagsterInstance, platform: Platform, *sources: Watched) -> None:
         self.instance, self.platform, self.sources = instance, platform, sources
         self.cursor = ""
-        self.listings = Listings(wait_seconds=0.5)
+        self.listings = Listings(wait_seconds=10.0)
 
     def tick(self, settle: Callable[[], object] = lambda: None, *, launch: bool = True) -> Found:
         look = Look(self.instance, self.platform, self.listings, settle)
@@ -276,6 +270,7 @@ def test_a_source_that_fails_or_hangs_keeps_no_other_from_its_run(
         watched_folder(folder, name, list=what) for name, what in zip("abc", (hanging, broken, refused), strict=True)
     ]
     sensor = Sensor(instance, platform, *bad, watched_folder(folder))
+    sensor.listings = Listings(wait_seconds=0.5)
     found = sensor.tick()
     assert [request.tags[progress.SOURCE_TAG] for request in found.requests] == ["acme/handbook"]
     said = "; ".join(found.reasons)
