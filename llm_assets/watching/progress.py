@@ -105,8 +105,8 @@ def _names(stage: Stage) -> tuple[str, ...]:
 def _made(instance: dg.DagsterInstance, stage: Stage) -> Mapping[str, _Made]:
     """The newest materialisation of each partition that was ever made; of an asset without any, under WHOLE."""
     if not stage.partitions:
-        found = instance.fetch_materializations(stage.key, limit=1).records
-        return {WHOLE: _of_record(record) for record in found}
+        record = next(iter(instance.fetch_materializations(stage.key, limit=1).records), None)
+        return {WHOLE: _of_record(record)} if record else {}
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION
     newest = instance.event_log_storage.get_latest_storage_id_by_partition(stage.key, kind, set(stage.partitions))
     if not newest:
