@@ -26,6 +26,7 @@ from sensors.overview import overview_refresh
 from sensors.run_failures import run_failures
 from sensors.schedules import schedules
 from sensors.source_files import source_files_sensors
+from sensors.tracking import tracking_catch_up
 
 # The observable source is beta in this release; the range in pyproject.toml pins the behaviour that was tested.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=r".*(execution_type|observable_source_asset)")
@@ -50,6 +51,7 @@ def defs() -> dg.Definitions:
             accelerators_picture,
             overview_refresh,
             run_failures,
+            tracking_catch_up,
             *source_files_sensors(sources, jobs),
             *automation_sensors(loaded),
         ],

@@ -42,11 +42,13 @@ class Heard:
         waiting: things that it has still to be told.
         refused: things that it will never take.
         failure: why the last attempt to reach it failed; None after one that did not.
+        failed_at: when that was, in seconds since the epoch; 0 without a failure.
     """
 
     waiting: int
     refused: int
     failure: str | None
+    failed_at: float
 
 
 def note(connection: sa.Connection, run_key: str, kind: Kind, content: Mapping[str, Any]) -> None:
@@ -60,6 +62,13 @@ def first(state: State) -> Item | None:
     table = schema.tracking_outbox
     row = state.first(sa.select(table).where(table.c.refused.is_(None)).order_by(table.c.seq).limit(1))
     return Item(row["seq"], row["run_key"], row["kind"], row["content"], row["attempts"]) if row else None
+
+
+def waits_since(state: State) -> float | None:
+    """When that was noted, in seconds since the epoch; None if nothing waits."""
+    table = schema.tracking_outbox
+    row = state.first(sa.select(table.c.noted_at).where(table.c.refused.is_(None)).order_by(table.c.seq).limit(1))
+    return row["noted_at"] if row else None
 
 
 def done(state: State, item: Item) -> None:
@@ -99,10 +108,9 @@ def heard(state: State, destination: str) -> Heard:
     with state.read() as connection:
         waiting = connection.execute(count.where(table.c.refused.is_(None))).scalar_one()
         lost = connection.execute(count.where(table.c.refused.is_not(None))).scalar_one()
-        failure = connection.execute(
-            sa.select(servers.c.failure).where(servers.c.destination == destination)
-        ).scalar_one_or_none()
-    return Heard(waiting, lost, failure)
+        asked = sa.select(servers.c.failure, servers.c.failed_at).where(servers.c.destination == destination)
+        failure, failed_at = connection.execute(asked).one_or_none() or (None, None)
+    return Heard(waiting, lost, failure, (failed_at or 0.0) if failure else 0.0)
 
 
 def hear(state: State, destination: str, failure: str | None) -> None:

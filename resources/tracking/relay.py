@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from resources import processes
 from resources.profile import ROOT
+from resources.state import now
 from resources.tracking import outbox
 from resources.tracking.delivery import Where
 from resources.tracking.tracker import told_where
@@ -82,16 +83,36 @@ def flush(platform: Platform, seconds: float = LAST_SECONDS) -> str:
         In one sentence, whether the server knows everything.
     """
     destination = platform.profile.tracking.destination(platform.profile.state_dir)
+    asked = now()
     send(platform)
     if platform.profile.tracking.enabled:
-        _wait(platform.state, destination.shown, _relay(platform), time.monotonic() + seconds)
+        _wait(platform.state, destination.shown, _relay(platform), asked, time.monotonic() + seconds)
     return told_where(platform.state, destination)
 
 
-def _wait(state: State, destination: str, relay: Relay, deadline: float) -> None:
+def catch_up(platform: Platform, idle_seconds: float) -> str:
+    """Have sent what nobody sends: what has waited for so long. Returns at once; to be called again and again.
+
+    The sending process ends when this is called and nothing waits.
+
+    Returns:
+        In one sentence, whether the server knows everything.
+    """
+    if not platform.profile.tracking.enabled:
+        return "tracking is off in profiles.yml"
+    since = outbox.waits_since(platform.state)
+    if since is None:
+        _relay(platform).close()
+    elif now() - since >= idle_seconds:
+        _relay(platform).nudge()
+    return told_where(platform.state, platform.profile.tracking.destination(platform.profile.state_dir))
+
+
+def _wait(state: State, destination: str, relay: Relay, asked: float, deadline: float) -> None:
+    """Until nothing waits, or the server was found to be away after `asked`."""
     while time.monotonic() < deadline and relay.running:
         found = outbox.heard(state, destination)
-        if found.failure or not found.waiting:
+        if found.failed_at >= asked or not found.waiting:
             return
         time.sleep(POLL_SECONDS)
 

@@ -167,7 +167,8 @@ def told_where(state: State, destination: Destination) -> str:
     if not found.waiting:
         return f"{destination.shown} knows everything{lost}"
     why = f" ({found.failure})" if found.failure else ""
-    return f"{found.waiting} things wait for {destination.shown}{why}; they are sent by later runs{lost}"
+    things = "1 thing waits" if found.waiting == 1 else f"{found.waiting} things wait"
+    return f"{things} for {destination.shown}{why}, to be sent later{lost}"
 
 
 def _news(told: dict[str, Any], points: Iterable[Point]) -> Iterator[list[str | float | int]]:

@@ -78,7 +78,7 @@ def test_a_password_in_an_address_is_not_shown(tmp_path: Path, platform: Platfor
     destination = TrackingSettings(uri="http://me:hunter2@127.0.0.1:1/mlflow").destination(tmp_path)
     outbox.source(platform.state, destination.shown)
     started(platform.state)
-    assert told_where(platform.state, destination).startswith("1 things wait for http://127.0.0.1:1/mlflow")
+    assert told_where(platform.state, destination).startswith("1 thing waits for http://127.0.0.1:1/mlflow")
     assert "hunter2" not in destination.shown
 
 
