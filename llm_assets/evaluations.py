@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ from resources import state_schema as schema
 from resources.state import State, now
 
 Kind = Literal["index", "model"]
+OTHER_MODELS = ("base_", "promoted_")  # prefixes of the figures of the models beside a tuned one
+DIFFERENCES = ("_gain", "_gain_over_promoted")  # suffixes
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ def latest(state: State, tenant: str, kind: Kind, name: str) -> Evaluation | Non
     """The newest measurement."""
     row = state.first(_query(tenant, kind, name).order_by(schema.evaluations.c.evaluated_at.desc()))
     return _evaluation(row) if row else None
+
+
+def levels(metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """The figures of an index or of a tuned model, without those of other models and the differences."""
+    for name, value in metrics.items():
+        if not name.startswith(OTHER_MODELS) and not name.endswith(DIFFERENCES):
+            yield name, value
 
 
 def _query(tenant: str, kind: Kind, name: str) -> sa.Select[Any]:

@@ -78,8 +78,10 @@ def _named_errors() -> tuple[type[Exception], ...]:
     from llm_assets.corpora.retrieval import EvaluationSetError
     from llm_assets.corpora.vector_index import NotEmbeddedError
     from llm_assets.models.children import TrainingError
+    from llm_assets.models.evaluation.judging import EvaluationError
     from llm_assets.models.examples import ExamplesError
     from llm_assets.models.fine_tune import UntrainedError
+    from llm_assets.models.launching import LaunchError
     from llm_assets.models.promotion import PromotionError
     from resources.accelerators.errors import AcceleratorError
     from resources.embedder.process import EmbeddingError
@@ -91,8 +93,10 @@ def _named_errors() -> tuple[type[Exception], ...]:
         AcceleratorError,
         EmbeddingError,
         EmptySourceError,
+        EvaluationError,
         EvaluationSetError,
         ExamplesError,
+        LaunchError,
         ModelError,
         NotEmbeddedError,
         NothingServedError,

@@ -119,12 +119,13 @@ def _codes(quarantined: list[dict[str, str]]) -> str:
 
 
 def told_metrics(metrics: dict[str, float] | None) -> str:
-    """Metrics on one line; a tuned model's with the base model's beside them."""
+    """Metrics on one line; a tuned model's with the other models' beside them, without differences."""
     if not metrics:
         return "none yet"
-    plain = {name: value for name, value in metrics.items() if not name.startswith("base_")}
-    return ", ".join(
-        f"{name} {value:.3f}{f' (base {metrics[base]:.3f})' if (base := f'base_{name}') in metrics else ''}"
-        for name, value in plain.items()
-        if not name.endswith("_gain") and isinstance(value, int | float)
-    )
+    return ", ".join(f"{name} {value:.3f}{_others(metrics, name)}" for name, value in evaluations.levels(metrics))
+
+
+def _others(metrics: dict[str, float], name: str) -> str:
+    known = [(model, f"{model}_{name}") for model in ("base", "promoted")]
+    told = ", ".join(f"{model} {metrics[key]:.3f}" for model, key in known if key in metrics)
+    return f" ({told})" if told else ""

@@ -16,7 +16,7 @@ from llm_assets.models.training_set import ROW_COLUMNS
 
 
 class FineTune(ConfigComponent):
-    """A LoRA fine-tune of a base model, examined on held-out examples, promoted once it passes its gate."""
+    """A fine-tune of a base model, examined on held-out examples, promoted once it passes its gate."""
 
     settings_model = FineTuneSettings
 
@@ -33,6 +33,11 @@ class FineTune(ConfigComponent):
         for path, name in settings.gate.named:
             if name not in measured:
                 raise fail(("gate", *path), f"'{name}' is not measured; measured: {', '.join(measured)}")
+        figures = settings.evaluation.all_names()
+        for position, figure in enumerate(settings.tests.evaluation):
+            if figure.metric not in figures:
+                path = ("tests", "evaluation", position, "metric")
+                raise fail(path, f"'{figure.metric}' is not measured; permitted: {', '.join(figures)}")
         if settings.answers is not None:
             self._check_answers(fail, settings.answers)
         corpus = settings.data.corpus

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from resources.platform import Platform
 
 DAY = 86400.0
+SHARED = ("evaluations", "answers")  # of all versions; `forget` removes them, and they are made again when missing
 
 
 def remove_old_trainings(platform: Platform, days: float) -> list[str]:
@@ -26,7 +27,7 @@ def remove_old_trainings(platform: Platform, days: float) -> list[str]:
         with platform.state.lock(f"model/{tenant}/{model}"):
             kept = kept_folders(platform, tenant, model)
             for folder in sorted(path for path in models.iterdir() if path.is_dir()):
-                if folder.name not in kept and _newest_change(folder) < time.time() - days * DAY:
+                if folder.name not in {*kept, *SHARED} and _newest_change(folder) < time.time() - days * DAY:
                     shutil.rmtree(folder)
                     removed.append(f"{tenant}/{model}/{folder.name}")
     return removed

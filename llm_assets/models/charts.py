@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_assets.models.estimates import Estimate
 from llm_assets.models.settings.evaluation import is_lower_better
+from resources.accelerators.labels import Labels, families
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,8 +63,20 @@ def differences(estimates: Mapping[str, Estimate]) -> bytes:
     return _png(figure)
 
 
-def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]], said: Sequence[str]) -> bytes:
-    """How often each class (rows) was answered by which (columns)."""
+def confusion(
+    labels: Sequence[str], counts: Sequence[Sequence[int]], said: Sequence[str]
+) -> tuple[bytes, Mapping[str, str]]:
+    """How often each class (rows) was answered by which (columns); and what stands for names no font can show."""
+    from matplotlib import rc_context
+
+    drawn = Labels()
+    with rc_context({"font.family": families()}):
+        return _png(
+            _matrix([drawn.shown(name) for name in labels], counts, [*map(drawn.shown, said)])
+        ), drawn.stand_ins
+
+
+def _matrix(labels: Sequence[str], counts: Sequence[Sequence[int]], said: Sequence[str]) -> Figure:
     size = 2 + 0.42 * len(said)
     figure, axes = _figure(size + 1, size)
     axes.imshow(counts, cmap="Blues", vmin=0)
@@ -75,7 +88,7 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]], said: Sequ
         for j, count in enumerate(row):
             if count:
                 axes.text(j, i, count, ha="center", va="center", color="white" if count > half else "black")
-    return _png(figure)
+    return figure
 
 
 def level_names(estimates: Mapping[str, Estimate]) -> list[str]:

@@ -31,12 +31,14 @@ class Figures:
         version: of the tuned model.
         compared_with: the promoted version that was measured beside it.
         promoted: the version that is promoted now.
+        incomparable: a promoted version that could not be measured beside it: its weights are gone, or broken.
     """
 
     estimates: Mapping[str, Estimate]
     version: str
     compared_with: str | None = None
     promoted: str | None = None
+    incomparable: str | None = None
 
     @property
     def plain(self) -> list[str]:
@@ -47,6 +49,11 @@ class Figures:
     def rival(self) -> str | None:
         """The version that it would replace."""
         return None if self.promoted == self.version else self.promoted
+
+    @property
+    def awaits_comparison(self) -> bool:
+        """Whether a version is promoted that was not measured beside it, and may be."""
+        return self.rival not in (None, self.compared_with, self.incomparable)
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def decide(gate: GateSettings, figures: Figures) -> Decision:
         return Decision(
             False, (f"{missing[0]} was not measured (without prompts there are no answers); measured: {known}",)
         )
-    if gate.better_than == "promoted" and figures.rival and figures.compared_with != figures.rival:
+    if gate.better_than == "promoted" and figures.awaits_comparison:
         return Decision(
             False,
             (f"version {figures.rival} is promoted now, and was not measured beside it: materialise the evaluation",),
@@ -93,17 +100,24 @@ def _comparisons(gate: GateSettings, figures: Figures) -> Iterator[_Test]:
 
 
 def _gain(gate: GateSettings, figures: Figures, name: str) -> Estimate:
-    return figures.estimates[f"{name}_gain_over_promoted" if _over_promoted(gate, figures) else f"{name}_gain"]
+    return figures.estimates[f"{name}_gain_over_promoted" if _over_promoted(gate, figures, name) else f"{name}_gain"]
 
 
-def _over_promoted(gate: GateSettings, figures: Figures) -> bool:
+def _over_promoted(gate: GateSettings, figures: Figures, name: str) -> bool:
+    """Where it cannot be compared with the promoted version, the base model decides: else that stays for ever."""
+    return _wants_promoted(gate, figures) and f"{name}_gain_over_promoted" in figures.estimates
+
+
+def _wants_promoted(gate: GateSettings, figures: Figures) -> bool:
     return gate.better_than == "promoted" and figures.rival is not None
 
 
 def _told(gate: GateSettings, figures: Figures, name: str) -> str:
     """The metric of both, and, where the whole interval must pass, how sure the difference is."""
-    over_promoted = _over_promoted(gate, figures)
+    over_promoted = _over_promoted(gate, figures, name)
     who = f"that of version {figures.rival}" if over_promoted else "the base model's"
+    if _wants_promoted(gate, figures) and not over_promoted:
+        who = f"version {figures.rival} cannot be compared with, so {who}"
     other = figures.estimates[f"{'promoted' if over_promoted else 'base'}_{name}"].value
     said = f"{name} is {figures.estimates[name].value:.3f}, {who} {other:.3f}"
     gain = _gain(gate, figures, name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from llm_assets.evaluations import levels
 from llm_assets.models import charts, training_set
 from llm_assets.models.cards import body
 from llm_assets.reporting import counts, picture, table
@@ -55,9 +56,11 @@ def of_tuned_model(run: fine_tune.Run, trained: bool, seconds: float, documents:
         "first loss": round(figures[0]["loss"], 4),
         "last loss": round(figures[-1]["loss"], 4),
         "loss curve": picture(charts.loss_curve(figures), "loss of each step"),
+        "method": run.method,
+        "stopped early": summary.get("stopped_early", False),
         "base model": run.base.reference,
         "version": run.version,
-        "adapter": dg.MetadataValue.path(run.weights),
+        "weights": dg.MetadataValue.path(run.weights),
     }
 
 
@@ -70,7 +73,7 @@ def of_promotion(outcome: promotion.Outcome) -> dict[str, Any]:
         "what was decided": outcome.summary,
         "versions that can be rolled back to": outcome.kept,
         **({"weights": dg.MetadataValue.path(promoted.path)} if promoted else {}),
-        **({name: round(value, 4) for name, value in promoted.evaluation.items()} if promoted else {}),
+        **({name: round(value, 4) for name, value in levels(promoted.evaluation)} if promoted else {}),
         "model card of the newest version": dg.MetadataValue.md(body(outcome.card)),
         "training set": outcome.made.data_version,
         "configuration": outcome.made.config_digest,

@@ -202,7 +202,8 @@ def figures_of(found: evaluations.Evaluation, current: Promotion | None) -> Figu
     """A recorded evaluation as the gate reads it."""
     estimates = {name: Estimate(**estimate) for name, estimate in found.details["estimates"].items()}
     version = current.version if current else None
-    return Figures(estimates, found.subject, found.details.get("compared_with"), version)
+    beside, gone = found.details.get("compared_with"), found.details.get("incomparable")
+    return Figures(estimates, found.subject, beside, version, gone)
 
 
 def known_models(state: State) -> list[tuple[str, str]]:

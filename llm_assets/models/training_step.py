@@ -19,6 +19,7 @@ from llm_assets.models.memory.planned import On, rows_at_once
 from llm_assets.models.memory.reading import NotHere
 from llm_assets.models.out_of_memory import Attempt, RanOut, intention, next_attempt, with_batch
 from llm_assets.models.pipes import in_child
+from llm_assets.training.requirements import missing_for
 from resources.accelerators.configuration import load_accelerators
 from resources.accelerators.errors import ImpossibleRequest
 from resources.accelerators.units import shown_gb
@@ -50,6 +51,8 @@ def tune(
     Raises:
         dg.Failure: it cannot be done; says why, and what can be.
     """
+    if missing := missing_for(spec.settings.training.method):  # said before a device is waited for
+        raise dg.Failure(f"{spec.id}: training.{missing}", allow_retries=False)
     attempt = Attempt(spec.settings.training.pool)
     while True:
         asks = _asks(attempt, spec)

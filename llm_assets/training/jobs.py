@@ -1,4 +1,4 @@
-"""What the training process is told: one JSON file each for a training and for an evaluation."""
+"""What a process is told, as a JSON file; and the JSON files that it leaves."""
 
 from __future__ import annotations
 
@@ -44,30 +44,6 @@ class TrainJob(Job):
     threads: int | None
     label: str
     provenance: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class EvaluateJob(Job):
-    """An evaluation of the base model against the tuned one.
-
-    Attributes:
-        model: folder of the base model.
-        adapter: folder of the adapter.
-        data: held-out rows, JSON lines.
-        settings: `EvaluationSettings` as a dictionary.
-        max_tokens, chat: how the rows were encoded for training.
-        threads: CPU threads; None: those of the lease.
-        label: who is evaluated, for progress lines.
-    """
-
-    model: str
-    adapter: str
-    data: str
-    settings: dict[str, Any]
-    max_tokens: int
-    chat: bool
-    threads: int | None
-    label: str
 
 
 def result_folder(method: str) -> str:

@@ -11,6 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_t
 
 from llm_assets.training.loading import load_model
 from llm_assets.training.memory import free_bytes
+from llm_assets.training.requirements import missing_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -77,13 +78,9 @@ def check_bitsandbytes(device: str) -> None:
     Raises:
         MethodError: bitsandbytes is not installed, or does not support this kind of device.
     """
-    try:
-        supported: set[str] = import_module("bitsandbytes").supported_torch_devices
-    except ImportError:
-        raise MethodError(
-            "method qlora needs bitsandbytes, which is not installed: `pip install llm-assets[qlora]`, "
-            "or take method: lora"
-        ) from None
+    if missing := missing_for("qlora"):
+        raise MethodError(missing)
+    supported: set[str] = import_module("bitsandbytes").supported_torch_devices
     if device not in supported:
         permitted = ", ".join(sorted(supported))
         raise MethodError(f"method qlora: bitsandbytes supports {permitted}, not {device}; take method: lora")

@@ -81,7 +81,7 @@ def _attend(
     if segments is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     parts = zip(*(states.split(segments, dim=2) for states in (query, key, value)), strict=True)
-    found = [sdpa_attention_forward(module, *states, None, **options)[0] for states in parts]
+    found = [sdpa_attention_forward(module, q, k, v, None, **options)[0] for q, k, v in parts]
     return torch.cat(found, dim=1), None
 
 

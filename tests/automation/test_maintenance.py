@@ -39,9 +39,9 @@ def test_old_runs_go_and_the_state_of_assets_and_checks_stays(tmp_path: Path) ->
 
 def test_superseded_trainings_go_and_promoted_newest_and_rollback_ones_stay(platform: Platform) -> None:
     models = platform.runs("acme", "kind")
-    for name in ("first", "second", "superseded", "young"):
+    for name in ("first", "second", "superseded", "young", "evaluations", "answers"):
         (models / name / "adapter").mkdir(parents=True)
-    for folder in ("first", "second", "superseded"):
+    for folder in ("first", "second", "superseded", "evaluations", "answers"):
         for path in (models / folder / "adapter", models / folder):
             os.utime(path, (0, 0))
     for number, name in enumerate(("first", "second")):
@@ -50,7 +50,7 @@ def test_superseded_trainings_go_and_promoted_newest_and_rollback_ones_stay(plat
         with platform.state.write() as connection:
             connection.execute(schema.promotions.insert().values(**row))
     assert remove_old_trainings(platform, days=1) == ["acme/kind/superseded"]
-    assert sorted(path.name for path in models.iterdir()) == ["first", "second", "young"]
+    assert sorted(path.name for path in models.iterdir()) == ["answers", "evaluations", "first", "second", "young"]
 
 
 def test_retention_of_no_days_is_refused() -> None:

@@ -78,6 +78,10 @@ def test_a_gate_and_a_prompt_that_name_what_there_is_not_are_refused_with_their_
     assert re.search(
         rf"acme/kinds/defs\.yaml:7: attributes\.gate\.not_worse\.general\.loss: {said}", check_defs(project)
     )
+    tests = "  tests:\n    evaluation:\n      - {test: metric, metric: acuracy, min: 0.7}\n"
+    project.write("acme/kinds/defs.yaml", head + data + tests)
+    said = "tests.evaluation.0.metric: 'acuracy' is not measured; permitted: accuracy, loss, base_accuracy"
+    assert said in check_defs(project)
     asked = "  answers:\n    inputs: {path: i.jsonl}\n    prompt: '{question[0]}'\n"
     project.write("acme/kinds/defs.yaml", head + data + asked)
     assert re.search(r"defs\.yaml:8: attributes\.answers\.prompt: .*is no column", check_defs(project))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
@@ -9,7 +11,7 @@ import pytest
 
 from llm_assets.models import evaluation, promotion
 from llm_assets.models.assets import fine_tune_definitions
-from llm_assets.models.settings import FineTuneSpec
+from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
 from resources.accelerators.configuration import LEDGER_VARIABLE
 from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
@@ -48,6 +50,13 @@ def materialise(
     return dg.materialize(assets, resources=resources, instance=instance, **options)  # pyright: ignore[reportArgumentType]
 
 
+def with_checks(spec: FineTuneSpec) -> FineTuneSpec:
+    """A check of rows that passes, and one of a figure that warns."""
+    impossible = {"test": "metric", "metric": "loss", "max": 0.0, "severity": "warn"}
+    tests = {"training_set": [{"test": "row_count", "min": 1}], "evaluation": [impossible]}
+    return replace(spec, settings=FineTuneSettings.model_validate(spec.settings.model_dump() | {"tests": tests}))
+
+
 def asset_key(spec: FineTuneSpec, stage: str) -> dg.AssetKey:
     return dg.AssetKey([spec.tenant, spec.name, stage])
 
@@ -68,7 +77,7 @@ def versions(instance: dg.DagsterInstance, spec: FineTuneSpec) -> list[str]:
 
 
 def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: Path, with_model: Platform) -> None:
-    spec = tiny_fine_tune(tmp_path, max_steps=4)
+    spec = with_checks(tiny_fine_tune(tmp_path, max_steps=4))
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         first = materialise(spec, with_model, instance)
         before = versions(instance, spec)
@@ -78,6 +87,8 @@ def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: P
         assert "data:image/png;base64," in str(tuned["loss curve"])
         assert metadata(first, spec, "promoted_model")["promoted in this run"] is True
         assert metadata(first, spec, "evaluation")["loss"] < metadata(first, spec, "evaluation")["base_loss"]  # type: ignore[operator]
+        checked = {found.check_name: found.passed for found in first.get_asset_check_evaluations()}
+        assert checked == {"row_count": True, "metric_loss": False, "gate": True}
         assert any("step 4 of 4" in entry.user_message for entry in instance.all_logs(first.run_id))
 
         second = materialise(spec, with_model, instance)
@@ -99,6 +110,16 @@ def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: P
         "loss_gain",
     }
     assert_mlflow_knows(with_model, spec, promoted.version, steps=4)
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="it is installed")
+def test_qlora_without_bitsandbytes_is_refused_before_a_device_is_taken(tmp_path: Path, platform: Platform) -> None:
+    spec = tiny_fine_tune(tmp_path, method="qlora")
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        result = materialise(spec, platform, instance, raise_on_error=False)
+        (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert "acme/places: training.method qlora needs bitsandbytes" in str(failed.event_specific_data)
+    assert not (tmp_path / "ledger.db").exists()
 
 
 def assert_mlflow_knows(platform: Platform, spec: FineTuneSpec, version: str, steps: int) -> None:

@@ -93,6 +93,30 @@ def test_an_evaluation_beside_another_version_than_the_promoted_one_decides_noth
     assert decide(GateSettings(better_than="base"), figures).promote
 
 
+def test_a_promoted_version_that_cannot_be_asked_any_more_does_not_stay_for_ever() -> None:
+    gone = decide(GateSettings(), Figures(BASE, "new", promoted="old", incomparable="old"))
+    assert gone.promote
+    assert "version old cannot be compared with, so the base model's 0.300" in gone.reasons[0]
+    assert not decide(GateSettings(by=0.6), Figures(BASE, "new", promoted="old", incomparable="old")).promote
+    assert not decide(GateSettings(), Figures(BASE, "new", promoted="newer", incomparable="old")).promote
+
+
+def test_losses_of_another_tokenizer_are_held_against_the_base_model() -> None:
+    figures = Figures(LOSS | PROMOTED, "new", compared_with="old", promoted="old")
+    decision = decide(GateSettings(metric="loss"), figures)
+    assert decision.promote
+    assert "version old cannot be compared with, so the base model's 3.000; lower is asked" in decision.reasons[0]
+
+
+def test_a_lower_perplexity_is_better() -> None:
+    figures = Figures(
+        sure_of(general__perplexity=7.0, base_general__perplexity=9.0, general__perplexity_gain=2.0), "n"
+    )
+    decision = decide(GateSettings(metric="general.perplexity", by=1), figures)
+    assert decision.promote
+    assert "at least 1 lower is asked" in decision.reasons[0]
+
+
 def test_the_promoted_version_itself_is_held_against_the_base_model() -> None:
     assert decide(GateSettings(), Figures(BASE, "same", promoted="same")).promote
 

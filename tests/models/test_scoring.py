@@ -22,7 +22,7 @@ def test_tokens_are_words_or_characters_where_a_script_has_no_spaces() -> None:
 
 
 def test_f1_is_that_of_squad() -> None:
-    """The first three are what the published evaluation script of SQuAD 1.1 gives."""
+    """Worked out by hand from its definition: lower case, no articles, no punctuation; by character in Japanese."""
     assert f1("the cat sat", "a cat sat down") == pytest.approx(0.8)
     assert f1("in the Garden.", "garden") == pytest.approx(2 / 3)
     assert f1("dog", "cat") == 0.0
@@ -30,8 +30,8 @@ def test_f1_is_that_of_squad() -> None:
     assert f1("", "the") == 1.0
 
 
-def test_rouge_l_is_that_of_the_published_package() -> None:
-    """`rouge-score` 0.1.2 gives these; its own tokenizer drops Japanese, so there it was given characters."""
+def test_rouge_l_is_the_f_measure_of_the_longest_common_subsequence() -> None:
+    """Worked out by hand: of 7 and 6 words 6 are common, of 4 and 4 words 2, of 5 and 4 characters 4."""
     assert rouge_l("the cat was found under the bed", "the cat was under the bed") == pytest.approx(0.923076923)
     assert rouge_l("police killed the gunman", "the gunman police killed") == pytest.approx(0.5)
     assert rouge_l("契約の解除", "契約解除") == pytest.approx(0.888888888)
@@ -39,8 +39,8 @@ def test_rouge_l_is_that_of_the_published_package() -> None:
 
 
 def test_an_empty_answer_scores_nothing() -> None:
-    assert set(scored("", "契約の解除", list(SCORES)).values()) == {False, 0.0}
-    assert set(scored(" \n", "contracts", list(SCORES)).values()) == {False, 0.0}
+    assert not any(scored("", "契約の解除", list(SCORES)).values())
+    assert not any(scored(" \n", "contracts", list(SCORES)).values())
 
 
 def test_chrf_sees_a_part_of_a_word() -> None:

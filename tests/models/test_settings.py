@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from llm_assets.models.settings import FineTuneSettings
 
+SUITE = {"name": "general", "path": "general.jsonl", "metrics": ["perplexity"]}
+
 
 def settings(**changes: Any) -> FineTuneSettings:
     return FineTuneSettings.model_validate({"name": "m", "data": {"examples": {"path": "e.jsonl"}}} | changes)
@@ -17,8 +19,10 @@ def settings(**changes: Any) -> FineTuneSettings:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"data": {}}, "names no data; permitted: examples, corpus, or both"),
-        ({"gate": {"metric": "bleu"}}, "'accuracy', 'exact_match' or 'loss'"),
+        ({"data": {}}, "names no data; permitted: examples, dataset, corpus, or several of them"),
+        ({"evaluation": {"metrics": ["bleu"]}}, "'accuracy', 'exact_match', 'f1'"),
+        ({"evaluation": {"suites": [SUITE, SUITE]}}, "two suites are called 'general'"),
+        ({"evaluation": {"suites": [{"name": "general"}]}}, "suite 'general' has no path"),
         ({"gate": {"at_lest": 0.7}}, "Extra inputs are not permitted"),
         ({"training": {"batch": 16, "micro_batch": 5}}, "micro_batch is 5: it must divide batch"),
         ({"training": {"schedule": "cosin"}}, "'cosine', 'linear' or 'constant'"),
@@ -38,3 +42,11 @@ def test_how_a_training_is_carried_out_does_not_decide_its_result() -> None:
     examined = settings(evaluation={"batch": 2, "pool": "lora"}).evaluation.decisive
     assert examined == settings().evaluation.decisive
     assert settings(training={"lora": {"rank": 8}}).training.decisive != plain
+
+
+def test_what_is_measured_is_named_as_a_gate_and_a_test_call_it() -> None:
+    examined = settings(evaluation={"metrics": ["f1"], "suites": [SUITE]}).evaluation
+    assert examined.measured_names() == ("f1", "loss", "general.perplexity", "general.loss")
+    figures = examined.all_names()
+    assert {"promoted_general.loss", "base_f1", "general.perplexity_gain", "f1_gain_over_promoted"} <= set(figures)
+    assert len(figures) == 5 * len(examined.measured_names())

@@ -3,13 +3,14 @@
 import dagster as dg
 
 from llm_assets.components.checks import metric_checks, table_checks
-from llm_assets.models import evaluation, training_set
 from llm_assets.models.assets.answers import answers_assets
 from llm_assets.models.assets.evaluation import evaluation_asset, suite_assets
 from llm_assets.models.assets.promoted_model import promoted_model_asset
 from llm_assets.models.assets.training_set import examples_asset, training_set_asset
 from llm_assets.models.assets.tuned_model import tuned_model_asset
+from llm_assets.models.evaluation import latest_metrics
 from llm_assets.models.settings import FineTuneSpec
+from llm_assets.models.training_set import training_set_table
 from llm_assets.stages import Stages
 
 
@@ -29,11 +30,11 @@ def _checks(spec: FineTuneSpec, stages: Stages) -> list[dg.AssetChecksDefinition
     found = table_checks(
         stages.key("training_set"),
         tests.training_set,
-        lambda platform: training_set.training_set_table(platform, spec),
+        lambda platform: training_set_table(platform, spec),
     )
     found += metric_checks(
         stages.key("evaluation"),
         tests.evaluation,
-        lambda platform: evaluation.latest_metrics(platform.state, spec.tenant, spec.name),
+        lambda platform: latest_metrics(platform.state, spec.tenant, spec.name),
     )
     return found

@@ -32,11 +32,19 @@ def artifacts(found: Evaluation) -> dict[str, bytes | str]:
         "evaluation/contamination.csv": _csv(CONTAMINATION_COLUMNS, contamination_rows(found)),
         "evaluation/notes.txt": "".join(f"{note}\n" for note in found.notes),
     }
-    return files | {f"evaluation/confusion_{one.suite}.png": picture_of(one) for one in confusions(found.rows)}
+    for one in confusions(found.rows):
+        files[f"evaluation/confusion_{one.suite}.png"] = picture_of(one)[0]
+        files[f"evaluation/confusion_{one.suite}.csv"] = _csv(("right answer", *one.said), _counts(one))
+    return files
 
 
-def picture_of(one: Confusion) -> bytes:
-    """A confusion matrix as PNG."""
+def _counts(one: Confusion) -> Iterator[dict[str, Any]]:
+    for name, counts in zip(one.classes, one.counts, strict=True):
+        yield {"right answer": name, **dict(zip(one.said, counts, strict=True))}
+
+
+def picture_of(one: Confusion) -> tuple[bytes, Mapping[str, str]]:
+    """A confusion matrix as PNG, and the numbers that stand in it for names no font can show."""
     return charts.confusion(one.classes, one.counts, one.said)
 
 

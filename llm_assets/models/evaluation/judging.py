@@ -38,6 +38,7 @@ class Evaluation:
         suites: examples of each suite that were asked.
         contamination: of each suite by the training examples.
         notes: what must be known beside the figures.
+        incomparable: the promoted version, where it could not be asked or judged; a note says why.
     """
 
     version: str
@@ -47,6 +48,7 @@ class Evaluation:
     suites: dict[str, int]
     contamination: dict[str, Contamination]
     notes: tuple[str, ...]
+    incomparable: str | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -70,15 +72,21 @@ def judge(examination: Examination) -> Evaluation:
         estimates |= _estimates(suite, judged, names)
         rows += [{"version": examination.run.version, **row} for row in judged]
         notes += [f"{suite.name}: {said}" for said in _notes_of(examination, suite, judged, names)]
+    compared_with = _promoted_among(sides)
     return Evaluation(
         version=examination.run.version,
-        compared_with=next((side.version for side in sides if side.name == PROMOTED), None),
+        compared_with=compared_with,
         rows=rows,
         estimates=estimates,
         suites={suite.name: len(suite.rows) for suite in examination.suites},
         contamination=examination.contamination,
         notes=tuple(notes),
+        incomparable=None if compared_with else _promoted_among(examination.sides),
     )
+
+
+def _promoted_among(sides: Sequence[Side]) -> str | None:
+    return next((side.version for side in sides if side.name == PROMOTED), None)
 
 
 def _judgeable(examination: Examination) -> tuple[list[Side], list[str]]:

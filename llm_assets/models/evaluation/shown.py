@@ -37,16 +37,20 @@ def metadata(found: Evaluation, examination: Examination) -> dict[str, Any]:
         "what to know": "\n".join(found.notes) or "nothing: the suites are clean, and large enough",
         "levels": picture(charts.levels(found.estimates), "base, promoted and tuned model"),
         "differences": picture(charts.differences(found.estimates), "how much better the tuned model is"),
-        **{
-            f"answers by class, {one.suite}": picture(picture_of(one), "confusion matrix")
-            for one in confusions(found.rows)
-        },
+        **_by_class(found),
         "side by side": table(_side_by_side(found, examination), SIDE_COLUMNS),
         "worst examples": table(worst_rows(found), WORST_COLUMNS),
         "contamination": table(contamination_rows(found), CONTAMINATION_COLUMNS),
         "compared with": found.compared_with or "the base model only",
         "version": found.version,
     }
+
+
+def _by_class(found: Evaluation) -> dict[str, Any]:
+    drawn = {one.suite: picture_of(one) for one in confusions(found.rows)}
+    pictures = {f"answers by class, {suite}": picture(png, "confusion matrix") for suite, (png, _) in drawn.items()}
+    names = {f"{suite} {number}": name for suite, (_, names) in drawn.items() for number, name in names.items()}
+    return {**pictures, **({"classes by number": names} if names else {})}
 
 
 def _side_by_side(found: Evaluation, examination: Examination) -> Iterator[dict[str, Any]]:

@@ -47,6 +47,7 @@ def store(platform: Platform, spec: FineTuneSpec, found: Evaluation) -> None:
         "suites": found.suites,
         "contamination": {suite: asdict(dirt) for suite, dirt in found.contamination.items()},
         "compared_with": found.compared_with,
+        "incomparable": found.incomparable,
         "notes": list(found.notes),
     }
     evaluations.record(platform.state, spec.tenant, "model", spec.name, found.version, found.metrics, details)
@@ -71,6 +72,7 @@ def load(platform: Platform, spec: FineTuneSpec, version: str) -> Evaluation:
         suites=details["suites"],
         contamination={suite: _contamination(dirt) for suite, dirt in details["contamination"].items()},
         notes=tuple(details["notes"]),
+        incomparable=details.get("incomparable"),
     )
 
 
