@@ -12,33 +12,29 @@ from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorState, TickStatus
 
+from llm_assets.corpora import serving
 from tests.conftest import Project
-from tests.end_to_end.looking import instance_of
+from tests.end_to_end.documents import corpus_yaml
+from tests.end_to_end.looking import instance_of, platform_of
 
 T = TypeVar("T")
 SECONDS = 90.0  # for what the daemon does within seconds on an idle machine
-HANDBOOK = """type: llm_assets.components.Corpus
-attributes:
-  name: {name}
-  automation: {automation}
-  source: {{path: {path}}}
-"""
 
 
-def write_corpus(project: Project, name: str, automation: str = "on_change", path: str = "documents") -> Path:
-    """A corpus of the tenant acme. Its folder of documents."""
-    project.write(f"acme/{name}/defs.yaml", HANDBOOK.format(name=name, automation=automation, path=path))
-    folder = project.root / "dbt_like_configs" / "acme" / name / "documents"
-    folder.mkdir(parents=True, exist_ok=True)
+def write_corpus(project: Project, name: str, **attributes: object) -> Path:
+    """A corpus of the tenant acme. Its folder of documents, empty."""
+    folder = project.write(f"acme/{name}/defs.yaml", corpus_yaml(name, **attributes)).parent / "documents"
+    folder.mkdir()
     return folder
 
 
 @contextmanager
-def daemon(project: Project) -> Iterator[subprocess.Popen[str]]:
+def daemon(project: Project, log: str = "daemon.log") -> Iterator[subprocess.Popen[str]]:
     """`dagster-daemon run`, ended with its code server and its runs."""
-    with (project.root / "daemon.log").open("a") as log:
-        process = project.start("dagster-daemon", "run", "-w", "workspace.yaml", stdout=log, stderr=log)
+    with (project.root / log).open("a") as said:
+        process = project.start("dagster-daemon", "run", "-w", "workspace.yaml", stdout=said, stderr=said)
     try:
         yield process
     finally:
@@ -57,19 +53,48 @@ def ended(project: Project, job: str, number: int) -> list[dg.DagsterRun]:
     """The runs of a job once there are `number` of them and all have ended."""
 
     def all_ended() -> list[dg.DagsterRun] | None:
-        found = runs(project, job)
-        return found if len(found) >= number and all(run.is_finished for run in found) else None
+        known = runs(project, job)
+        return known if len(known) >= number and all(run.is_finished for run in known) else None
 
     return until(all_ended, f"{number} runs of {job}", 2 * SECONDS, project)
 
 
-def last_tick(project: Project, name: str = "source_files") -> str:
-    """What the newest tick of a sensor says: its skip reason, or the error."""
+def found(project: Project, name: str, question: str) -> list[str]:
+    """The names of the documents that a search in what is served finds for the words of a question, best first."""
+    platform = platform_of(project)
+    served = serving.served(platform.state, "acme", name)
+    if served is None:
+        return []
+    hits = platform.index("acme").search(served.snapshot, text=question, vector=None, mode="text")
+    return list(dict.fromkeys(hit.uri.rpartition("/")[2] for hit in hits))
+
+
+def instigator(instance: dg.DagsterInstance, name: str) -> InstigatorState | None:
+    """What Dagster knows of a sensor or a schedule; None before its first tick."""
+    return next((one for one in instance.all_instigator_state() if one.instigator_name == name), None)
+
+
+def ticks(project: Project, name: str = "source_files") -> int:
+    """How many ticks of a sensor have ended."""
     with instance_of(project) as instance:
-        state = next((one for one in instance.all_instigator_state() if one.instigator_name == name), None)
-        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2) if state else []
-        found = [tick for tick in ticks if tick.skip_reason or tick.error or tick.run_ids]
-        return str(found[0].skip_reason or found[0].error or found[0].run_ids) if found else ""
+        state = instigator(instance, name)
+        kept = instance.get_ticks(state.instigator_origin_id, state.selector_id) if state else []
+        return sum(tick.status is not TickStatus.STARTED for tick in kept)
+
+
+def after_ticks(project: Project, number: int = 2) -> None:
+    """Returns once the sensor has looked so many more times: what it has not started by then, it does not start."""
+    before = ticks(project)
+    until(lambda: ticks(project) >= before + number, f"{number} more ticks", SECONDS, project)
+
+
+def last_tick(project: Project, name: str = "source_files") -> str:
+    """What the newest tick of a sensor says: its skip reason, the error, or the runs it has started."""
+    with instance_of(project) as instance:
+        state = instigator(instance, name)
+        newest = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2) if state else []
+        told = [tick for tick in newest if tick.status is not TickStatus.STARTED]
+        return str(told[0].skip_reason or told[0].error or told[0].run_ids) if told else ""
 
 
 def says(project: Project, text: str) -> str:
@@ -81,8 +106,8 @@ def until(look: Callable[[], T | None], what: str, seconds: float, project: Proj
     """What `look` finds, as soon as it finds anything."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.25)
+        if seen := look():
+            return seen
+        time.sleep(0.5)
     log = (project.root / "daemon.log").read_text()[-4000:]
     raise TimeoutError(f"not within {seconds:.0f} s: {what}. The sensor says: {last_tick(project)}\n{log}")
