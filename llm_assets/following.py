@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llm_assets.schema import Described
 
 MARGIN = timedelta(hours=2)  # a run takes its time: overdue begins this long after the longest pause of a cron
-DATA = ("training_set", "tuned_model")  # stages that look at what their dependencies hold
+DATA = ("training_set", "tuned_model", "answers")  # stages that look at what their dependencies hold
 AFTER = {"evaluation": "tuned_model", "promoted_model": "evaluation"}  # and those that go into the run of another
 When = dg.AutomationCondition  # of assets
 
@@ -25,8 +25,9 @@ def condition(settings: Described, key: dg.AssetKey) -> When | None:
     """What starts a stage of a model by itself; None for what a sensor, a schedule or a person starts.
 
     The training set is made again when the data version of what it is made from has changed; if it then holds other
-    rows, the model is trained, examined and promoted in one run. What was never trained waits for a person: hours of
-    a device are not spent because somebody saved a file.
+    rows, the model is trained, examined and promoted in one run, and what another model is promoted for is answered
+    again. What was never trained or asked waits for a person: hours of a device are not spent because somebody saved
+    a file.
 
     The index of a corpus in buckets is built once all of them are embedded, whichever runs did that.
     """

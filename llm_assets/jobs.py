@@ -1,4 +1,4 @@
-"""The jobs: `everything`, `ingest`, `train` and `evaluate` over all that is configured, and the same for each."""
+"""The jobs: `everything`, `ingest`, `train` and `evaluate` over all that is not manual, and the same for each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
+
+from llm_assets.automation import MANUAL
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
@@ -19,10 +21,13 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 READABLE = {"loggers": {"console": {}}}  # progress lines instead of every event; the launchpad shows and changes it
 
 OVER_ALL = {
-    "everything": ("Every corpus and every model, from the files to what is served.", CORPUS_STAGES + MODEL_STAGES),
-    "ingest": ("Every corpus, from the files to the served index.", CORPUS_STAGES),
-    "train": ("Every model, from its training set to its promotion.", MODEL_STAGES),
-    "evaluate": ("How well every index answers, and every tuned model.", EXAMINATIONS),
+    "everything": (
+        "Every corpus and every model that is not manual, from the files to what is served.",
+        CORPUS_STAGES + MODEL_STAGES,
+    ),
+    "ingest": ("Every corpus that is not manual, from the files to the served index.", CORPUS_STAGES),
+    "train": ("Every model that is not manual, from its training set to its promotion.", MODEL_STAGES),
+    "evaluate": ("How well every index answers, and every tuned model; not the manual ones.", EXAMINATIONS),
 }
 OF_EACH = {
     "ingest": ("{id}, from its files to the served index.", CORPUS_STAGES),
@@ -82,12 +87,21 @@ def job_names(found: Iterable[Part], verb: str) -> Mapping[str, str]:
 
 
 def all_jobs(defs: dg.Definitions) -> list[Job]:
-    """The jobs; one that would select nothing is left out."""
-    found = parts(defs)
-    # A run has one set of partitions, so a corpus in buckets has jobs of its own only.
-    specs = [spec for part in found if part.buckets is None for spec in part.assets]
+    """The jobs; one that would select nothing is left out.
+
+    What runs by hand only, `automation: manual`, has jobs of its own only: it is not started along with others. So
+    has a corpus in buckets, since a run has one set of partitions.
+    """
+    found, by_hand = parts(defs), _manual()
+    specs = [spec for part in found if part.buckets is None and part.id not in by_hand for spec in part.assets]
     over_all = [_job(verb, text, _of_stages(specs, stages), {}) for verb, (text, stages) in OVER_ALL.items()]
     return [job for job in [*over_all, *_of_each(found)] if job]
+
+
+def _manual() -> set[str]:
+    from llm_assets.configs import corpora, fine_tunes
+
+    return {spec.id for spec in (*corpora(), *fine_tunes()) if spec.settings.automation == MANUAL}
 
 
 def _of_each(found: list[Part]) -> Iterable[Job | None]:

@@ -1,8 +1,8 @@
-"""What is watched: the files of every corpus and the examples of every model that follow their changes."""
+"""What is watched: the files of every corpus, and what every model learns from and is asked, where they follow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import dagster as dg
 from llm_assets.automation import ON_CHANGE
 from llm_assets.jobs import Part, job_names, parts
 from llm_assets.models.examples import read_content
+from llm_assets.models.inputs import inputs_file, inputs_version
 from resources.digests import digest
 from resources.sources import SourceError, SourceFile
 
@@ -38,7 +39,7 @@ class Watched:
     """A source that is watched.
 
     Attributes:
-        id: `tenant/name` of its corpus or model.
+        id: `tenant/name` of its corpus, `tenant/name/asset` of a model.
         key: the asset of its files.
         location: as people wrote it.
         list: lists its files; raises SourceError.
@@ -69,7 +70,7 @@ def watched(defs: dg.Definitions) -> list[Watched]:
     found = {part.id: part for part in parts(defs)}
     jobs = job_names(found.values(), "ingest")
     corpus_sources = [_corpus(spec, jobs[spec.id], _stages(found[spec.id])) for spec in corpora()]
-    return [source for source in (*corpus_sources, *map(_examples, fine_tunes())) if source]
+    return [*filter(None, corpus_sources), *of_models(fine_tunes())]
 
 
 def _stages(part: Part) -> Iterable[Stage]:
@@ -96,18 +97,35 @@ def _corpus(spec: CorpusSpec, job: str, stages: Iterable[Stage]) -> Watched | No
     )
 
 
+def of_models(specs: Iterable[FineTuneSpec]) -> Iterator[Watched]:
+    """The files of the models that follow their changes: what they learn from, and what they are asked."""
+    for spec in specs:
+        if spec.settings.automation == ON_CHANGE:
+            yield from filter(None, (_examples(spec), _inputs(spec)))
+
+
 def _examples(spec: FineTuneSpec) -> Watched | None:
-    """The file of examples of a model; None where it has none, or its `automation` is another."""
+    """The file of examples of a model; None where it has none."""
     file = spec.examples_file
-    if file is None or spec.settings.automation != ON_CHANGE:
+    return _file(spec, "examples", file, lambda: digest(read_content(file))) if file else None
+
+
+def _inputs(spec: FineTuneSpec) -> Watched | None:
+    """The file of what a promoted model is asked; None where there is none."""
+    settings = spec.settings.answers
+    if settings is None or not settings.inputs.path:
         return None
+    return _file(spec, "inputs", inputs_file(spec, settings), lambda: inputs_version(spec, settings))
+
+
+def _file(spec: FineTuneSpec, stage: str, file: Path, content: Callable[[], str]) -> Watched:
     return Watched(
-        id=spec.id,
-        key=dg.AssetKey([spec.tenant, spec.name, "examples"]),
+        id=f"{spec.id}/{stage}",
+        key=dg.AssetKey([spec.tenant, spec.name, stage]),
         location=str(file),
         list=lambda: [_stat(file)],
         may_be_empty=False,
-        content=lambda: digest(read_content(file)),
+        content=content,
     )
 
 
@@ -115,5 +133,5 @@ def _stat(file: Path) -> SourceFile:
     try:
         found = file.stat()
     except OSError as error:
-        raise SourceError(f"examples '{file}' cannot be read: {error.strerror}") from error
+        raise SourceError(f"file '{file}' cannot be read: {error.strerror}") from error
     return SourceFile(str(file), found.st_size, f"{found.st_mtime_ns}:{found.st_size}")

@@ -11,12 +11,13 @@ import pytest
 from llm_assets.following import MARGIN, condition, freshness
 from llm_assets.schema import Described
 
-MODEL = ("training_set", "tuned_model", "evaluation", "promoted_model")
+MODEL = ("training_set", "tuned_model", "evaluation", "promoted_model", "answers")
 READS = {
     "training_set": ("chunks", "examples"),
     "tuned_model": ("training_set",),
     "evaluation": ("training_set", "tuned_model"),
     "promoted_model": ("tuned_model", "evaluation"),
+    "answers": ("promoted_model", "inputs"),
 }
 
 
@@ -28,13 +29,17 @@ class Model:
         self.versions: dict[str, str] = dict.fromkeys(("chunks", *MODEL), "1")
         settings = Described(name="kind", automation=automation)
 
-        @dg.observable_source_asset
-        def examples() -> dg.DataVersion:
+        sources = [self._source(name) for name in ("examples", "inputs")]
+        stages = [self._stage(name, settings) for name in ("chunks", *MODEL)]
+        self.defs = dg.Definitions(assets=[*sources, *stages])
+        self._cursor: Any = None
+
+    def _source(self, name: str) -> Any:
+        @dg.observable_source_asset(name=name)
+        def source() -> dg.DataVersion:
             return dg.DataVersion("unused")
 
-        stages = [self._stage(name, settings) for name in ("chunks", *MODEL)]
-        self.defs = dg.Definitions(assets=[examples, *stages])
-        self._cursor: Any = None
+        return source
 
     def _stage(self, name: str, settings: Described) -> dg.AssetsDefinition:
         @dg.asset(name=name, deps=READS.get(name, ()), automation_condition=condition(settings, dg.AssetKey(name)))
@@ -49,9 +54,9 @@ class Model:
         assets = list(self.defs.assets or ())
         assert dg.materialize(assets, instance=self.instance, selection=list(names)).success  # type: ignore[arg-type]
 
-    def observe(self, version: str) -> None:
-        """What the sensor reports when the examples' file has changed."""
-        event = dg.AssetObservation("examples", tags={"dagster/data_version": version})
+    def observe(self, version: str, file: str = "examples") -> None:
+        """What the sensor reports when a file has changed."""
+        event = dg.AssetObservation(file, tags={"dagster/data_version": version})
         self.instance.report_runless_asset_event(event)
 
     def requested(self) -> set[str]:
@@ -66,6 +71,7 @@ def trained(instance: dg.DagsterInstance) -> Model:
     """A model that was trained once, after a first tick."""
     model = Model(instance)
     model.observe("1")
+    model.observe("1", "inputs")
     model.make("chunks", *MODEL)
     assert model.requested() == set()
     return model
@@ -78,8 +84,19 @@ def test_other_data_makes_the_training_set_and_other_rows_train_examine_and_prom
     assert trained.requested() == {"training_set"}
     trained.make("training_set", training_set="2")
     assert trained.requested() == {"tuned_model", "evaluation", "promoted_model"}
-    trained.make("tuned_model", "evaluation", "promoted_model", tuned_model="2", evaluation="2", promoted_model="2")
+    trained.make("tuned_model", "evaluation", "promoted_model", tuned_model="2", evaluation="2")
     assert trained.requested() == set()
+    assert trained.requested() == set()
+
+
+def test_another_promoted_model_and_other_inputs_are_answered(trained: Model) -> None:
+    trained.make("promoted_model", promoted_model="2")
+    assert trained.requested() == {"answers"}
+    trained.make("answers", answers="2")
+    assert trained.requested() == set()
+    trained.observe("2", "inputs")
+    assert trained.requested() == {"answers"}
+    trained.make("answers", answers="3")
     assert trained.requested() == set()
 
 
@@ -117,7 +134,7 @@ def test_a_model_that_was_never_trained_is_not_trained_unasked(instance: dg.Dags
 @pytest.mark.parametrize("automation", ["manual", {"cron": "0 3 * * *"}])
 def test_a_model_that_is_run_otherwise_has_no_condition(automation: Any) -> None:
     settings = Described(name="kind", automation=automation)
-    assert [condition(settings, dg.AssetKey(stage)) for stage in MODEL] == [None] * 4
+    assert [condition(settings, dg.AssetKey(stage)) for stage in MODEL] == [None] * 5
 
 
 def test_tables_are_overdue_after_the_pause_of_their_cron_or_the_hours_that_yaml_gives() -> None:

@@ -9,17 +9,19 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
+from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
 from llm_assets.watching import cursor, looking, progress
 from llm_assets.watching.claims import claim
 from llm_assets.watching.cursor import Seen
 from llm_assets.watching.listings import Listings
 from llm_assets.watching.looking import Found, Look
-from llm_assets.watching.watched import Watched
+from llm_assets.watching.watched import Stage, Watched, of_models
 from resources.platform import Platform
 from resources.sources import SourceError, SourceFile, open_source
 
@@ -79,8 +81,6 @@ class Sensor:
 
 
 def watched_folder(folder: Path, name: str = "handbook", **changes: object) -> Watched:
-    from llm_assets.watching.watched import Stage
-
     source = open_source(folder.name, base=folder.parent)
     key = dg.AssetKey(["acme", name, "source_files"])
     stage = Stage(dg.AssetKey(["acme", name, "documents"]), (key,), "1")
@@ -283,28 +283,38 @@ def test_a_source_that_fails_or_hangs_keeps_no_other_from_its_run(
     hang.set()
 
 
-def test_changed_examples_are_observed_once_and_start_no_run(
-    instance: dg.DagsterInstance, platform: Platform, tmp_path: Path
+@pytest.mark.parametrize("asset", ["examples", "inputs"])
+def test_a_changed_file_of_a_model_is_observed_once_and_starts_no_run(
+    instance: dg.DagsterInstance, platform: Platform, tmp_path: Path, asset: str
 ) -> None:
-    from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
-    from llm_assets.watching.watched import _examples
-
-    settings = FineTuneSettings.model_validate({"name": "kind", "data": {"examples": {"path": "examples.jsonl"}}})
-    file = tmp_path / "examples.jsonl"
-    file.write_text("{}\n")
-    source = _examples(FineTuneSpec("acme", tmp_path, settings))
-    assert source
-    sensor = Sensor(instance, platform, source)
+    attributes = {
+        "name": "kind",
+        "data": {"examples": {"path": "examples.jsonl"}},
+        "answers": {"inputs": {"path": "inputs.jsonl"}, "prompt": "{text}"},
+    }
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("examples", "inputs")}
+    for file in files.values():
+        file.write_text("{}\n")
+    sensor = Sensor(instance, platform, *of_models([FineTuneSpec("acme", tmp_path, _settings(attributes))]))
     events = sensor.tick().events
-    assert [event.asset_key for event in events] == [dg.AssetKey(["acme", "kind", "examples"])]
+    assert {event.asset_key.path[-1] for event in events} == set(files)
     for event in events:
         instance.report_runless_asset_event(event)
-    _set_time(file, 5)  # touched: the same content
+    _set_time(files[asset], 5)  # touched: the same content
     assert not sensor.tick().events
-    file.write_text("{}\n{}\n")
+    files[asset].write_text("{}\n{}\n")
     found = sensor.tick()
-    assert len(found.events) == 1
+    assert [event.asset_key for event in found.events] == [dg.AssetKey(["acme", "kind", asset])]
     assert not found.requests
+
+
+def test_a_manual_model_is_not_watched(tmp_path: Path) -> None:
+    settings = _settings({"name": "kind", "automation": "manual", "data": {"examples": {"path": "examples.jsonl"}}})
+    assert not list(of_models([FineTuneSpec("acme", tmp_path, settings)]))
+
+
+def _settings(attributes: dict[str, Any]) -> FineTuneSettings:
+    return FineTuneSettings.model_validate(attributes)
 
 
 def test_the_cursor_goes_through_text_and_holds_no_name_of_a_file() -> None:
