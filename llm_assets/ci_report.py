@@ -83,11 +83,11 @@ def report(platform: Platform, instance: dg.DagsterInstance) -> Report:
 def markdown(told: Report, target: str) -> str:
     """The report as Markdown: verdict, checks, retrieval and models, documents."""
     verdict = ["### :x: " + problem for problem in told.problems] or ["### :white_check_mark: All checks passed"]
-    work = ", ".join(f"{count:,} {name}" for name, count in told.work.items()) or "nothing"
+    work = ", ".join(f"{count:,} {name}" for name, count in told.work.items()) or "nothing new"
     parts = [
         f"## llm-assets, target `{target}`",
         *verdict,
-        f"Run `{told.run_id or 'none'}`: {work}.",
+        *([f"Run `{told.run_id}`: {work}."] if told.run_id else []),
         _section("Corpora", ("corpus", "documents", "quarantined", "passages", "served"), _corpora(told)),
         _section("Retrieval", *_metric_table(told.found["corpora"], "corpus")),
         _section("Models", *_metric_table(told.found["models"], "model", extra="promoted")),

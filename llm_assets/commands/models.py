@@ -33,15 +33,18 @@ def _lineage(options: Any) -> None:
     import json
 
     from llm_assets.models import lineage
-    from llm_assets.models.promotion import PromotionError, promoted, resolve_model
+    from llm_assets.models.promotion import PromotionError, history, promoted, resolve_model
 
     state = Platform.open().state
     tenant, name = resolve_model(state, options.model)
     current = promoted(state, tenant, name)
     version = options.version or (current.version if current else None)
-    found = lineage.find(state, tenant, name, version) if version else None
+    if version is None:
+        raise PromotionError(f"{tenant}/{name}: no version is promoted; llm-assets status shows its evaluation")
+    found = lineage.find(state, tenant, name, version)
     if found is None:
-        raise PromotionError(f"{tenant}/{name}: {version or 'no version'} was promoted; nothing is known of it")
+        known = ", ".join(dict.fromkeys(one.version for one in history(state, tenant, name))) or "none"
+        raise PromotionError(f"{tenant}/{name}: nothing is known of version {version}; promoted so far: {known}")
     print(
         json.dumps(asdict(found), ensure_ascii=False, indent=2) if options.json else "\n".join(lineage.lines(found))
     )

@@ -147,7 +147,8 @@ def rollback_model(platform: Platform, tenant: str, model: str) -> Promotion:
     with state.lock(f"model/{tenant}/{model}"), _moving(state, tenant, model):
         rows = state.rows(_live(tenant, model).limit(2))
         if len(rows) < 2:
-            raise PromotionError(f"{tenant}/{model}: {len(rows)} version(s) promoted; there is none to go back to")
+            now = f"version {rows[0]['version']} is the only one that was promoted" if rows else "none is promoted"
+            raise PromotionError(f"{tenant}/{model}: {now}; there is none to go back to")
         back = _promotion(rows[1])
         if not back.path.is_dir():
             raise PromotionError(f"{tenant}/{model}: the weights of version {back.version} are not in {back.path}")

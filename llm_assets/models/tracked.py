@@ -88,7 +88,10 @@ class TrainingTold:
             summary = {f"training/{name}": value for name, value in self._run.summary.items() if _is_number(value)}
             self._tracker.metrics(self._key, 0, summary)
         self._tracker.ended(self._key, status)  # pyright: ignore[reportArgumentType]
-        relay.send(self._platform)
+        if status == "KILLED":
+            relay.leave(self._platform)
+        else:
+            relay.send(self._platform)
 
     def _tell(self) -> None:
         points = [_point(row) for row in self._news()]

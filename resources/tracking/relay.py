@@ -90,6 +90,11 @@ def flush(platform: Platform, seconds: float = LAST_SECONDS) -> str:
     return told_where(platform.state, destination)
 
 
+def leave(platform: Platform) -> None:
+    """Stop sending from this process, which was told to end soon: what waits is sent later."""
+    _relay(platform).close(0)
+
+
 def catch_up(platform: Platform, idle_seconds: float) -> str:
     """Have sent what nobody sends: what has waited for so long. Returns at once; to be called again and again.
 
