@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 
+from llm_assets import evaluations
 from llm_assets.models import evaluation, promotion
 from llm_assets.models.evaluation.asking import answers, answers_file
 from llm_assets.models.evaluation.classes import confusions
 from llm_assets.models.evaluation.shown import metadata
+from llm_assets.models.evaluation.sides import sides_of
 from llm_assets.models.examples import ExamplesError
 from llm_assets.models.fine_tune import UntrainedError
+from llm_assets.models.gate import decide
 from llm_assets.models.lineage import lineage_of
-from llm_assets.models.settings import EvaluationSettings, FineTuneSpec
-from llm_assets.training.jobs import read_rows, write_rows
+from llm_assets.models.settings import EvaluationSettings, FineTuneSpec, GateSettings
+from llm_assets.training.checkpoints import seal
+from llm_assets.training.jobs import PROVENANCE, read_rows, write_rows
 from resources.platform import Platform
 from resources.profile import Profile
 from tests.tiny_model import save_tiny_model
@@ -34,13 +38,12 @@ SUITES = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyRun]:
-    """Two adapters and a full fine-tune of one tiny model, finished."""
+    """Two adapters and a full fine-tune of one tiny model; the first is finished."""
     folder = tmp_path_factory.mktemp("evaluation")
     model = save_tiny_model(folder / "tiny")
     changes: dict[str, dict[str, Any]] = {"first": {}, "second": {"seed": 1}, "full": {"method": "full"}}
     runs = {name: tiny_run(folder, model, max_steps=3, checkpoint_steps=3, **one) for name, one in changes.items()}
-    for run in runs.values():
-        run.go()
+    runs["first"].go()
     (folder / "general.jsonl").write_text(
         "".join(json.dumps({"text": f"cat {n} by the river"}) + "\n" for n in range(5))
     )
@@ -68,9 +71,12 @@ def promote(tiny: TinyRun, path: Path | None = None) -> None:
     promotion.promote(platform, made, path or tiny.run.weights)
 
 
+@pytest.mark.long
 def test_one_life_of_comparisons(trained: dict[str, TinyRun]) -> None:
     """Base against first; first promoted, second against both; then against a full fine-tune; nothing asked twice."""
     first, second, full = (trained[name] for name in ("first", "second", "full"))
+    second.go()
+    full.go()
     settings: dict[str, Any] = {"metrics": METRICS, "suites": SUITES}
     alone = prepared(first, **settings)
     with pytest.raises(UntrainedError, match="was not examined on 'held_out'"):
@@ -140,19 +146,58 @@ def _is_kept_and_shown(tiny: TinyRun, found: evaluation.Evaluation, examination:
 
 
 def test_a_promoted_version_whose_folder_is_gone_is_reported(trained: dict[str, TinyRun], tmp_path: Path) -> None:
-    tiny = tiny_run(tmp_path, Path(trained["first"].run.base.path), max_steps=3, checkpoint_steps=3)
-    tiny.go()
-    promote(replace(tiny, run=trained["second"].run), tmp_path / "gone")
+    first = trained["first"]
+    settings = first.spec.settings.model_copy(update={"name": "left_alone"})
+    tiny = replace(first, spec=replace(first.spec, settings=settings))
+    lost = replace(tiny, run=trained["second"].run)
+    promote(lost, tmp_path / "gone")
     examination = prepared(tiny, metrics=["loss"])
     assert {side.name for side, _ in evaluation.pending(examination)} == {"base", "tuned"}
     evaluation.ask(examination)
     found = evaluation.judge(examination)
     assert found.compared_with is None
+    assert found.incomparable == lost.run.version
+    evaluation.store(platform_of(tiny), tiny.spec, found)
+    kept = evaluations.find(platform_of(tiny).state, "acme", "model", "left_alone", tiny.run.version)
+    assert kept
+    promoted = promotion.promoted(platform_of(tiny).state, "acme", "left_alone")
+    gate = GateSettings.model_validate({"metric": "loss", "better_than": "promoted"})
+    decision = decide(gate, promotion.figures_of(kept, promoted))
+    assert decision.promote, decision.reasons
     assert any("gone is gone or not whole" in note for note in found.notes)
 
     _break_a_loss(examination, examination.sides[-1])
     with pytest.raises(evaluation.EvaluationError, match=r"the tuned model .* a loss that is not a number"):
         evaluation.judge(examination)
+
+
+def test_a_promoted_version_of_another_base_model_is_asked_on_its_own(
+    trained: dict[str, TinyRun], tmp_path: Path
+) -> None:
+    """An adapter on the wrong base model would answer nonsense, and be beaten by anything."""
+    tiny = trained["first"]
+    other = save_tiny_model(tmp_path / "other", layers=1)
+    platform = platform_of(tiny)
+
+    def sealed(base: str) -> Path:
+        written = tmp_path / "written"
+        written.mkdir()
+        made_of = {"base": f"path:{base}", "base_digest": "another", "method": "lora"}
+        (written / PROVENANCE).write_text(json.dumps(made_of))
+        seal(written, tmp_path / "sealed" / Path(base).name)
+        return tmp_path / "sealed" / Path(base).name
+
+    name = tiny.spec.settings.model_copy(update={"name": "moved"})
+    spec = replace(tiny.spec, settings=name)
+    for number, base in enumerate((other, tmp_path / "lost")):
+        made = replace(lineage_of(platform.state, spec, tiny.run, tiny.rows, {}, (), None), version=f"v{number}")
+        promotion.promote(platform, made, sealed(str(base)))
+        of_base, promoted, tuned = sides_of(platform, spec, tiny.run)
+        assert of_base.base == tuned.base == tiny.run.base.path
+        if base == other:
+            assert (promoted.base, promoted.version, promoted.unusable) == (other, "v0", None)
+        else:
+            assert "version v1 cannot be compared with: it needs another base model" in (promoted.unusable or "")
 
 
 def _break_a_loss(examination: evaluation.Examination, side: evaluation.Side) -> None:
