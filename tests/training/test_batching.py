@@ -18,7 +18,7 @@ def test_completions_lie_at_the_right_edge() -> None:
     assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 9, 10, 11], [0, 0, 0, 12, 13, 14, 15]]
     assert batch["attention_mask"].tolist() == [[1] * 7, [0, 0, 0, 1, 1, 1, 1]]
     assert batch["position_ids"].tolist()[1][3:] == [0, 1, 2, 3]
-    assert batch["labels"].tolist() == [[IGNORED] * 5 + [10, 11], [IGNORED] * 4 + [13, 14, 15]]
+    assert batch["labels"].tolist() == [[IGNORED] * 2 + [10, 11], [IGNORED, 13, 14, 15]]
     assert batch["logits_to_keep"] == 4
 
 
