@@ -5,6 +5,7 @@ import dagster as dg
 from resources.dagster_platform import PlatformResource
 
 NIGHTLY, WEEKLY = "nightly_maintenance", "weekly_maintenance"
+UNTIL = "logs removed until"
 
 
 @dg.asset(key=["platform", "old_runs"], group_name="platform", description="Old runs of Dagster that were removed.")
@@ -14,8 +15,16 @@ def old_runs(context: dg.AssetExecutionContext, platform: PlatformResource) -> d
 
     days = platform.open().profile.retention
     removed = remove_old_runs(context.instance, days.runs_days)
-    logs = remove_old_logs(context.instance, days.logs_days)
-    return dg.MaterializeResult(metadata={"runs removed": removed, "runs without logs": logs})
+    logs, until = remove_old_logs(context.instance, days.logs_days, _logs_removed_until(context))
+    told = {"runs removed": removed, "runs whose logs were removed": logs, UNTIL: dg.MetadataValue.timestamp(until)}
+    return dg.MaterializeResult(metadata=told)
+
+
+def _logs_removed_until(context: dg.AssetExecutionContext) -> float | None:
+    """What the last run has said; None before the first one."""
+    event = context.instance.get_latest_materialization_event(context.asset_key)
+    said = event.asset_materialization.metadata.get(UNTIL) if event and event.asset_materialization else None
+    return said.value if isinstance(said, dg.TimestampMetadataValue) else None
 
 
 @dg.asset(key=["platform", "old_trainings"], group_name="platform", description="Superseded trainings, removed.")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
 import dagster as dg
-
-if TYPE_CHECKING:
-    from dagster._core.storage.dagster_run import RunRecord
 
 DAY = 86400.0
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -18,8 +14,7 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 def remove_old_runs(instance: dg.DagsterInstance, days: float) -> int:
     """Delete the runs that ended more than `days` ago, with events and logs. Returns how many."""
     shown, removed = shown_runs(instance), 0
-    for record in list(_ended_before(instance, time.time() - days * DAY)):
-        run_id = record.dagster_run.run_id
+    for run_id in _ended(instance, before=_ago(days)):
         if run_id not in shown:
             instance.compute_log_manager.delete_logs(prefix=[run_id])
             instance.delete_run(run_id)
@@ -27,12 +22,22 @@ def remove_old_runs(instance: dg.DagsterInstance, days: float) -> int:
     return removed
 
 
-def remove_old_logs(instance: dg.DagsterInstance, days: float) -> int:
-    """Delete the logs of runs that ended more than `days` ago; the runs stay. Returns of how many runs."""
-    old = list(_ended_before(instance, time.time() - days * DAY))
-    for record in old:
-        instance.compute_log_manager.delete_logs(prefix=[record.dagster_run.run_id])
-    return len(old)
+def remove_old_logs(instance: dg.DagsterInstance, days: float, done_until: float | None) -> tuple[int, float]:
+    """Delete the logs of runs that ended more than `days` ago; the runs stay.
+
+    Args:
+        instance: the Dagster instance.
+        days: that logs are kept.
+        done_until: what the last call returned; runs that ended before have no logs any more. None: look at all.
+
+    Returns:
+        Of how many runs, and until when, in seconds since the epoch.
+    """
+    until = _ago(days)
+    old = _ended(instance, before=until, after=done_until)
+    for run_id in old:
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+    return len(old), until
 
 
 def shown_runs(instance: dg.DagsterInstance) -> set[str]:
@@ -66,7 +71,14 @@ def _checked(instance: dg.DagsterInstance) -> set[str]:
         return {row[0] for row in connection.execute(query) if row[0]}
 
 
-def _ended_before(instance: dg.DagsterInstance, moment: float) -> Iterator[RunRecord]:
-    for record in instance.get_run_records(filters=dg.RunsFilter(statuses=ENDED)):
-        if (record.end_time or record.update_timestamp.timestamp()) < moment:
-            yield record
+def _ago(days: float) -> float:
+    return time.time() - days * DAY
+
+
+def _ended(instance: dg.DagsterInstance, before: float, after: float | None = None) -> list[str]:
+    """The runs that ended between two moments, in seconds since the epoch."""
+    moments = {
+        "updated_before": datetime.fromtimestamp(before, UTC),
+        "updated_after": None if after is None else datetime.fromtimestamp(after, UTC),
+    }
+    return [run.run_id for run in instance.get_runs(filters=dg.RunsFilter(statuses=ENDED, **moments))]

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from llm_assets.maintenance.dagster_history import remove_old_runs
+from llm_assets.maintenance.dagster_history import remove_old_logs, remove_old_runs
 from llm_assets.maintenance.trainings import remove_old_trainings
 from resources import state_schema as schema
 from resources.platform import Platform
@@ -35,6 +35,21 @@ def test_old_runs_go_and_the_state_of_assets_and_checks_stays(tmp_path: Path) ->
         event = instance.get_latest_materialization_event(kept.key)
         assert event
         assert event.run_id == shown
+
+
+def test_old_logs_go_once_and_their_runs_stay(tmp_path: Path) -> None:
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        run = dg.materialize([kept], instance=instance).run_id
+        logs = tmp_path / "storage" / run
+        logs.mkdir(parents=True, exist_ok=True)
+        (logs / "kept.out").write_text("said")
+        assert remove_old_logs(instance, days=1, done_until=None)[0] == 0
+        assert logs.exists()
+        number, until = remove_old_logs(instance, days=-1, done_until=None)
+        assert number == 1
+        assert not logs.exists()
+        assert instance.has_run(run)
+        assert remove_old_logs(instance, days=-2, done_until=until)[0] == 0
 
 
 def test_superseded_trainings_go_and_promoted_newest_and_rollback_ones_stay(platform: Platform) -> None:

@@ -80,17 +80,6 @@ def test_files_that_arrive_change_and_are_deleted_are_followed_by_one_run_each(w
     assert len(runs(watched.project, HANDBOOK)) == 2
 
 
-def test_a_burst_of_files_is_one_run_over_all_buckets_and_nothing_follows_it(watched: Watched) -> None:
-    for number in range(BURST):
-        (watched.parted / f"{number}.txt").write_text(f"Note {number} lies in the drawer w{number}.")
-    succeeded(watched.project, PARTED, 1)
-    assert_whole(platform_of(watched.project), "acme", "parted")
-    assert found(watched.project, "parted", f"w{BURST - 1}") == [f"{BURST - 1}.txt"]
-    after_ticks(watched.project, 5)  # the automation of assets looks every 20 seconds
-    assert {run.job_name for run in runs(watched.project)} <= {HANDBOOK, PARTED, CLOCK}
-    assert len(runs(watched.project, PARTED)) == 1
-
-
 def test_a_corpus_with_a_cron_runs_by_the_clock(watched: Watched) -> None:
     newest = until(lambda: runs(watched.project, CLOCK), "a run by the clock", 90, watched.project)[0]
     assert newest.tags["dagster/schedule_name"] == f"{CLOCK}_schedule"
@@ -100,6 +89,17 @@ def test_a_corpus_with_a_cron_runs_by_the_clock(watched: Watched) -> None:
         instance.update_instigator_state(schedule.with_status(InstigatorStatus.STOPPED))
     ended(watched.project, CLOCK, 1)
     assert found(watched.project, "clock", "office") == ["hours.md"]
+
+
+def test_a_burst_of_files_is_one_run_over_all_buckets_and_nothing_follows_it(watched: Watched) -> None:
+    for number in range(BURST):
+        (watched.parted / f"{number}.txt").write_text(f"Note {number} lies in the drawer w{number}.")
+    succeeded(watched.project, PARTED, 1)
+    assert_whole(platform_of(watched.project), "acme", "parted")
+    assert found(watched.project, "parted", f"w{BURST - 1}") == [f"{BURST - 1}.txt"]
+    after_ticks(watched.project, 5)  # the automation of assets looks every 20 seconds
+    assert {run.job_name for run in runs(watched.project)} <= {HANDBOOK, PARTED, CLOCK}
+    assert len(runs(watched.project, PARTED)) == 1
 
 
 def test_a_folder_that_vanishes_starts_no_run_is_told_and_what_is_served_stays(watched: Watched) -> None:
