@@ -11,6 +11,7 @@ where it was.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -122,5 +123,9 @@ def _intention(job: TrainJob, course: Course, model: TrainedModel) -> str:
 
 if __name__ == "__main__":
     job_file, run_folder = map(Path, sys.argv[1:])
-    with told(run_folder), reporter(run_folder / METRICS) as reporting:
-        train(TrainJob.read(job_file), run_folder, reporting)
+    try:
+        with told(run_folder), reporter(run_folder / METRICS) as reporting:
+            train(TrainJob.read(job_file), run_folder, reporting)
+    except TrainingStopped:
+        sys.stdout.flush()
+        os._exit(STOPPED)  # taking the libraries down lasts seconds, after which it would be killed
