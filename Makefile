@@ -1,4 +1,11 @@
-# make demo [TARGET=weaviate] | dev | ci | chain | report | tracking | test | test-long | weaviate | tpu-env | lint | bench
+# make [demo]      the whole chain of the sample tenant (TARGET=weaviate: with that target of profiles.yml)
+# make dev         Dagster's UI and daemon (PORT=3000)
+# make tracking    MLflow's UI (PORT=5000)
+# make chain       every corpus and model that is configured; make report: the last run as Markdown
+# make ci          what a change is checked with: lint, test, then chain and report on the target ci
+# make test-long   the tests that ci leaves to you (ARGS="-k name", as with test); make bench: the benchmarks
+# make demo-pools  accelerator slots, shared by two dozen runs
+# make install, weaviate, tpu-env: .venv, Weaviate's server for its tests, the environment of trainings on a TPU
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +19,7 @@ ifeq ($(origin TARGET),command line)
 export LLM_ASSETS_TARGET := $(TARGET)
 endif
 
-.PHONY: demo demo-pools dev tracking test test-long weaviate tpu-env lint ci chain report bench install clean-state
+.PHONY: demo demo-pools dev tracking test test-long weaviate tpu-env lint ci chain report bench install
 .DEFAULT_GOAL := demo
 
 # Everything is installed once, and again when what is wanted has changed.
@@ -99,4 +106,4 @@ report: install
 	@$(BIN)/llm-assets report
 
 bench: install
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
