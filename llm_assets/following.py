@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from llm_assets.automation import ON_CHANGE, Cron
+from llm_assets.jobs import WHOLE_TAG
 
 if TYPE_CHECKING:
     from llm_assets.schema import Described
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 MARGIN = timedelta(hours=2)  # a run takes its time: overdue begins this long after the longest pause of a cron
 DATA = ("training_set", "tuned_model", "answers")  # stages that look at what their dependencies hold
 AFTER = {"evaluation": "tuned_model", "promoted_model": "evaluation"}  # and those that go into the run of another
-When = dg.AutomationCondition  # of assets
-
-
 OF_ALL_BUCKETS = ("vector_index", "retrieval_evaluation")
+When = dg.AutomationCondition  # of assets
 
 
 def condition(settings: Described, key: dg.AssetKey) -> When | None:
@@ -37,24 +36,30 @@ def condition(settings: Described, key: dg.AssetKey) -> When | None:
     if stage in AFTER:
         return _with(dg.AssetKey([*key.path[:-1], AFTER[stage]]))
     if getattr(settings, "buckets", 1) > 1 and stage in OF_ALL_BUCKETS:
-        return _changed_data() & ~dg.AutomationCondition.any_deps_missing()
+        return _changed_data("corpus") & ~When.any_deps_missing()
     return _after_the_first() if stage in DATA else None
 
 
-def _changed_data() -> When:
-    """A dependency holds other data since this was last requested or made; nothing of either is being made."""
-    changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
-    handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-    busy = dg.AutomationCondition.in_progress() | dg.AutomationCondition.any_deps_in_progress()
-    return changed.since(handled) & ~busy
+def _changed_data(kind: str) -> When:
+    """A dependency holds other data since this was last requested or made; nothing of either is being made.
+
+    What another run changes while this is being made may have come too late to be read: it counts once that has
+    ended. Rather is a run started that finds nothing new, which takes seconds, than a change lost.
+    """
+    changed = When.data_version_changed()
+    same_run = When.executed_with_root_target() | When.executed_with_tags(tag_values={WHOLE_TAG: kind})
+    meanwhile = When.any_deps_match(changed & ~same_run) & (When.in_progress() | When.newly_updated())
+    behind = When.any_deps_match(changed).since(When.newly_requested() | When.newly_updated())
+    busy = When.in_progress() | When.any_deps_in_progress()
+    return (behind | meanwhile.since(When.newly_requested())) & ~busy
 
 
 def _after_the_first() -> When:
-    return (_changed_data() & ~dg.AutomationCondition.missing()).with_label("its data has changed")
+    return (_changed_data("model") & ~When.missing()).with_label("its data has changed")
 
 
 def _with(earlier: dg.AssetKey) -> When:
-    requested = dg.AutomationCondition.asset_matches(earlier, dg.AutomationCondition.will_be_requested())
+    requested = When.asset_matches(earlier, When.will_be_requested())
     return (requested | _after_the_first()).with_label(f"with {earlier.path[-1]}, or its data has changed")
 
 

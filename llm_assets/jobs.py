@@ -18,6 +18,7 @@ CORPUS_STAGES = ("documents", "chunks", "embeddings", "vector_index", "retrieval
 MODEL_STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
 EXAMINATIONS = ("retrieval_evaluation", "evaluation")
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+WHOLE_TAG = "llm-assets/whole"  # of runs that make every stage of a `corpus` or a `model`, each after those it reads
 READABLE = {"loggers": {"console": {}}}  # progress lines instead of every event; the launchpad shows and changes it
 
 OVER_ALL = {
@@ -94,7 +95,9 @@ def all_jobs(defs: dg.Definitions) -> list[Job]:
     """
     found, by_hand = parts(defs), _manual()
     specs = [spec for part in found if part.buckets is None and part.id not in by_hand for spec in part.assets]
-    over_all = [_job(verb, text, _of_stages(specs, stages), {}) for verb, (text, stages) in OVER_ALL.items()]
+    over_all = [
+        _job(verb, text, _of_stages(specs, stages), _whole(stages)) for verb, (text, stages) in OVER_ALL.items()
+    ]
     return [job for job in [*over_all, *_of_each(found)] if job]
 
 
@@ -108,8 +111,14 @@ def _of_each(found: list[Part]) -> Iterable[Job | None]:
     for verb, (text, stages) in OF_EACH.items():
         names = job_names(found, verb)
         for part in found:
-            tags = {"tenant": part.tenant, part.kind: part.name, **part.all_buckets}
+            tags = {"tenant": part.tenant, part.kind: part.name, **part.all_buckets, **_whole(stages)}
             yield _job(names[part.id], text.format(id=part.id), _of_stages(part.assets, stages), tags)
+
+
+def _whole(stages: tuple[str, ...]) -> Mapping[str, str]:
+    if set(MODEL_STAGES) <= set(stages):
+        return {WHOLE_TAG: "model"}
+    return {WHOLE_TAG: "corpus"} if set(CORPUS_STAGES) <= set(stages) else {}
 
 
 def _job(name: str, text: str, keys: list[dg.AssetKey], tags: Mapping[str, str]) -> Job | None:

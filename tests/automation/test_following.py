@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ import dagster as dg
 import pytest
 
 from llm_assets.following import MARGIN, condition, freshness
+from llm_assets.jobs import MODEL_STAGES, WHOLE_TAG
 from llm_assets.schema import Described
 
-MODEL = ("training_set", "tuned_model", "evaluation", "promoted_model", "answers")
+MODEL = (*MODEL_STAGES, "answers")
 READS = {
     "training_set": ("chunks", "examples"),
     "tuned_model": ("training_set",),
@@ -32,6 +34,7 @@ class Model:
         sources = [self._source(name) for name in ("examples", "inputs")]
         stages = [self._stage(name, settings) for name in ("chunks", *MODEL)]
         self.defs = dg.Definitions(assets=[*sources, *stages])
+        self.while_made: Callable[[str], None] = lambda name: None
         self._cursor: Any = None
 
     def _source(self, name: str) -> Any:
@@ -44,15 +47,18 @@ class Model:
     def _stage(self, name: str, settings: Described) -> dg.AssetsDefinition:
         @dg.asset(name=name, deps=READS.get(name, ()), automation_condition=condition(settings, dg.AssetKey(name)))
         def stage() -> dg.MaterializeResult:
-            return dg.MaterializeResult(data_version=dg.DataVersion(self.versions[name]))
+            made = dg.DataVersion(self.versions[name])
+            self.while_made(name)
+            return dg.MaterializeResult(data_version=made)
 
         return stage
 
     def make(self, *names: str, **versions: str) -> None:
-        """Materialise assets in one run, with other versions than before."""
+        """Materialise assets in one run, with other versions than before; all of a model's as its job does."""
         self.versions |= versions
-        assets = list(self.defs.assets or ())
-        assert dg.materialize(assets, instance=self.instance, selection=list(names)).success  # type: ignore[arg-type]
+        tags = {WHOLE_TAG: "model"} if set(names) >= set(MODEL_STAGES) else None
+        assets: Any = list(self.defs.assets or ())
+        assert dg.materialize(assets, instance=self.instance, selection=list(names), tags=tags).success
 
     def observe(self, version: str, file: str = "examples") -> None:
         """What the sensor reports when a file has changed."""
@@ -119,6 +125,28 @@ def test_changed_examples_are_followed(trained: Model) -> None:
 
 def test_what_one_run_has_made_already_is_not_made_again(trained: Model) -> None:
     trained.make("chunks", *MODEL, **dict.fromkeys(("chunks", *MODEL), "2"))
+    assert trained.requested() == set()
+
+
+def test_a_change_that_comes_too_late_for_a_run_under_way_is_followed_after_it(trained: Model) -> None:
+    def change(name: str) -> None:
+        if name == "tuned_model":
+            trained.while_made = lambda name: None
+            trained.make("training_set", training_set="2")
+            assert trained.requested() == set()  # hours of training may pass
+
+    trained.while_made = change
+    trained.make("tuned_model", "evaluation", "promoted_model")
+    assert trained.requested() == {"tuned_model", "evaluation", "promoted_model"}
+    trained.make("tuned_model", "evaluation", "promoted_model")
+    assert trained.requested() == set()
+
+
+def test_a_change_right_after_a_run_is_followed_though_both_are_seen_at_once(trained: Model) -> None:
+    trained.make("training_set")
+    trained.make("chunks", chunks="2")
+    assert trained.requested() == {"training_set"}
+    trained.make("training_set")
     assert trained.requested() == set()
 
 
