@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 SHOTS = Path(os.environ.get("LLM_ASSETS_SCREENSHOTS", CHECKOUT / ".state" / "screenshots"))
+STILL = """() => document.getAnimations().every(
+    moved => moved.playState !== "running" || moved.effect.getTiming().iterations === Infinity)"""
 WAIT_MS = 60_000  # two cores may be busy with the run that is looked at
 
 
@@ -39,7 +41,8 @@ class Ui:
         self.page.goto(f"{self._address}/{path}")
 
     def shot(self, name: str) -> None:
-        """Keep a picture of what is to be seen."""
+        """Keep a picture of what is to be seen, once it has faded in."""
+        self.page.wait_for_function(STILL)
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{name}.png")
 
@@ -82,7 +85,13 @@ class Ui:
 
 @contextmanager
 def browser(address: str) -> Iterator[Ui]:
-    """A browser for the tests of a module."""
+    """A browser for the tests of a module.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    if lacking := missing():
+        raise RuntimeError(lacking)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:

@@ -53,7 +53,7 @@ class Served:
         return {pid: command for pid, command in found.items() if command and HELPER not in command}
 
 
-def until(found: Callable[[], T | bool], seconds: float, what: str) -> T:
+def until(found: Callable[[], T | bool | None], seconds: float, what: str) -> T:
     """Poll for a fact; the value that showed it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
