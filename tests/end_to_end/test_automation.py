@@ -150,7 +150,8 @@ def test_two_daemons_start_one_run(watched: Watched) -> None:
     before = len(runs(watched.project, HANDBOOK))
     with daemon(watched.project, log="second.log"):
         log = watched.project.root / "second.log"
-        until(lambda: "still sending heartbeats" in log.read_text(), "the second one works", 90, watched.project)
+        looks = "Checking for new runs for sensor: source_files"
+        until(lambda: looks in log.read_text(), "the second one looks as well", 90, watched.project)
         shutil.copy(watched.handbook / "crows.md", watched.handbook / "rooks.md")
         succeeded(watched.project, HANDBOOK, before + 1)
         after_ticks(watched.project, 4)
