@@ -34,8 +34,8 @@ class Described(Settings):
     fresh_within_hours: float | None = Field(
         default=None,
         gt=0,
-        description="The UI shows its tables as overdue when they are older; with a cron, by default its longest pause "
-        "and two hours.",
+        description="The UI shows its tables as overdue when they are older; with a cron, by default its longest "
+        "pause and two hours.",
     )
 
     @field_validator("owners")

@@ -138,8 +138,8 @@ trained_runs = sa.Table(
     sa.Column("trained_at", sa.Float, nullable=False),
 )
 
-# How much memory trainings took, by what decides it: the next estimate starts from it. `run_out` is the smallest grant
-# in bytes that was not enough, `peak` the most that was measured of one device.
+# How much memory trainings took, by what decides it: the next estimate starts from it. `run_out` is the smallest
+# grant in bytes that was not enough, `peak` the most that was measured of one device.
 memory_peaks = sa.Table(
     "memory_peaks",
     metadata,

@@ -1,4 +1,4 @@
-"""A real language model that is made in a second: the architecture of Llama, two layers, and a tokenizer of its own."""
+"""A real language model that is made in a second: Llama with two layers, and a tokenizer of its own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def save_tiny_model(folder: Path, *, hidden: int = 64, layers: int = 2) -> Path:
     return folder
 
 
-def _tokenizer():  # noqa: ANN202 - transformers is imported late
+def _tokenizer():
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
