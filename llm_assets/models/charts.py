@@ -17,6 +17,7 @@ DOTS_PER_INCH = 90
 SIDES = {"base_": ("base", "tab:grey"), "promoted_": ("promoted", "tab:orange"), "": ("tuned", "tab:blue")}
 GAINS = {"_gain": ("over base", "tab:grey"), "_gain_over_promoted": ("over promoted", "tab:orange")}
 LABEL_CHARS = 24
+BAR = 0.27  # from one bar to the next, where metrics are 1 apart
 
 
 def loss_curve(figures: Sequence[Mapping[str, float]]) -> bytes:
@@ -25,6 +26,7 @@ def loss_curve(figures: Sequence[Mapping[str, float]]) -> bytes:
     steps = [row["step"] for row in figures]
     left.plot(steps, [row["loss"] for row in figures], color="tab:blue")
     left.set(xlabel="step", ylabel="loss of a step, nats a token", ylim=(0, None))
+    left.xaxis.get_major_locator().set_params(integer=True)
     right = left.twinx()
     right.plot(steps, [row["learning_rate"] for row in figures], color="tab:grey", linestyle=":")
     right.set(ylabel="learning rate (dotted)", ylim=(0, None))
@@ -35,14 +37,16 @@ def levels(estimates: Mapping[str, Estimate]) -> bytes:
     """Each model's figures with 95 % intervals: shares and scores to the left, losses to the right."""
     names = level_names(estimates)
     scores, losses = [n for n in names if not is_lower_better(n)], [n for n in names if is_lower_better(n)]
+    sides = [prefix for prefix in SIDES if any(prefix + name in estimates for name in names)]
     figure, axes = _panels([len(scores), len(losses)])
     for panel, shown in zip(axes, filter(None, (scores, losses)), strict=True):
-        for offset, prefix in zip((-0.27, 0.0, 0.27), SIDES, strict=True):
+        for number, prefix in enumerate(sides):
+            offset = BAR * (number - (len(sides) - 1) / 2)
             _bars(panel, [(i + offset, estimates.get(prefix + name)) for i, name in enumerate(shown)], *SIDES[prefix])
         panel.set_xticks(range(len(shown)), [_told(name) for name in shown])
         panel.set_ylim(0, 1.05 if shown is scores else None)
         panel.set_ylabel("score, higher is better" if shown is scores else "lower is better")
-    axes[0].legend(loc="upper left", fontsize="small")
+    _legend(figure, axes[0])
     return _png(figure)
 
 
@@ -59,7 +63,7 @@ def differences(estimates: Mapping[str, Estimate]) -> bytes:
         panel.set_yticks(range(len(shown)), [_told(name) for name in shown])
         panel.set_ylim(-0.6, len(shown) - 0.4)
         panel.set_xlabel("better by (score)" if shown is scores else "lower by")
-    axes[0].legend(loc="best", fontsize="small")
+    _legend(figure, axes[0])
     return _png(figure)
 
 
@@ -113,6 +117,12 @@ def _whiskers(axes: Any, shown: Sequence[tuple[float, Estimate | None]], label: 
         spread = [[max(0.0, e.value - e.low) for _, e in known], [max(0.0, e.high - e.value) for _, e in known]]
         values, places = [e.value for _, e in known], [place for place, _ in known]
         axes.errorbar(values, places, xerr=spread, fmt="o", capsize=3, label=label, color=colour)
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    """Above all panels, where it covers nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), fontsize="small")
 
 
 def _told(name: str) -> str:
