@@ -36,26 +36,43 @@ def condition(settings: Described, key: dg.AssetKey) -> When | None:
     if stage in AFTER:
         return _with(dg.AssetKey([*key.path[:-1], AFTER[stage]]))
     if getattr(settings, "buckets", 1) > 1 and stage in OF_ALL_BUCKETS:
-        return _changed_data("corpus") & ~When.any_deps_missing()
+        return _changed_buckets()
     return _after_the_first() if stage in DATA else None
 
 
-def _changed_data(kind: str) -> When:
+def _changed_data() -> When:
     """A dependency holds other data since this was last requested or made; nothing of either is being made.
 
     What another run changes while this is being made may have come too late to be read: it counts once that has
     ended. Rather is a run started that finds nothing new, which takes seconds, than a change lost.
     """
     changed = When.data_version_changed()
-    same_run = When.executed_with_root_target() | When.executed_with_tags(tag_values={WHOLE_TAG: kind})
+    same_run = When.executed_with_root_target() | _in_a_run_of_all("model")
     meanwhile = When.any_deps_match(changed & ~same_run) & (When.in_progress() | When.newly_updated())
     behind = When.any_deps_match(changed).since(When.newly_requested() | When.newly_updated())
-    busy = When.in_progress() | When.any_deps_in_progress()
-    return (behind | meanwhile.since(When.newly_requested())) & ~busy
+    return (behind | meanwhile.since(When.newly_requested())) & ~_busy()
+
+
+def _changed_buckets() -> When:
+    """As `_changed_data`, after dependencies in partitions: of them Dagster only knows the run of the last one.
+
+    So what is made alone counts as behind until it is requested once more: a bucket may have come too late.
+    """
+    made_with_all = When.newly_updated() & _in_a_run_of_all("corpus")
+    changed = When.any_deps_match(When.data_version_changed())
+    return changed.since(When.newly_requested() | made_with_all) & ~_busy() & ~When.any_deps_missing()
+
+
+def _in_a_run_of_all(kind: str) -> When:
+    return When.executed_with_tags(tag_values={WHOLE_TAG: kind})
+
+
+def _busy() -> When:
+    return When.in_progress() | When.any_deps_in_progress()
 
 
 def _after_the_first() -> When:
-    return (_changed_data("model") & ~When.missing()).with_label("its data has changed")
+    return (_changed_data() & ~When.missing()).with_label("its data has changed")
 
 
 def _with(earlier: dg.AssetKey) -> When:
