@@ -134,10 +134,11 @@ def count_documents(state: State, tenant: str, model: str, version: str) -> int:
 def lines(lineage: Lineage) -> list[str]:
     """For people: one line a fact."""
     made = datetime.fromtimestamp(lineage.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    learned = f"; from {lineage.documents} documents" if lineage.documents else ""
     return [
         f"model {lineage.tenant}/{lineage.model} version {lineage.version}, promoted {made}",
         f"  base model  {lineage.base} ({lineage.base_digest[:DIGEST_CHARS]})",
-        f"  data        training set {lineage.data_version[:DIGEST_CHARS]}; from {lineage.documents} documents",
+        f"  data        training set {lineage.data_version[:DIGEST_CHARS]}{learned}",
         f"  config      {lineage.config_digest}",
         f"  code        {lineage.code_version}",
         f"  training    {lineage.run_key}",
