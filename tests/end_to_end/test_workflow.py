@@ -22,7 +22,17 @@ from tests.tiny_model import save_tiny_model
 
 FILE = CHECKOUT / ".github" / "workflows" / "pipeline.yml"
 MORE_CODE = ("Makefile", "constraints.txt", "benchmarks", "scripts")
-TESTS = ("__init__.py", "conftest.py", "weaviate_fixtures.py", "test_console.py")  # a fork has its own
+TESTS = (  # a fork has its own; the benchmarks use parts of ours
+    "__init__.py",
+    "conftest.py",
+    "weaviate_fixtures.py",
+    "test_console.py",
+    "corpora/__init__.py",
+    "corpora/parsing/__init__.py",
+    "corpora/parsing/samples.py",
+    "resources/__init__.py",
+    "resources/conftest.py",
+)
 STEP_SECONDS = 600
 TOO_MANY = {"test": "row_count", "min": 100_000}
 
@@ -66,7 +76,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Project
         source = CHECKOUT / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, project.root / name)
     for name in TESTS:
-        (project.root / "tests").mkdir(exist_ok=True)
+        (project.root / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(CHECKOUT / "tests" / name, project.root / "tests" / name)
     (project.root / ".state" / "ci").mkdir(parents=True)
     (project.root / ".state" / "ci" / "cache").symlink_to(model_cache)
