@@ -29,6 +29,7 @@ TESTS = (  # a fork has its own; the benchmarks use parts of ours
     "test_console.py",
     "corpora/__init__.py",
     "corpora/parsing/__init__.py",
+    "corpora/parsing/ole.py",
     "corpora/parsing/samples.py",
     "resources/__init__.py",
     "resources/conftest.py",
