@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +11,7 @@ import pytest
 from llm_assets.models import evaluation, promotion
 from llm_assets.models.assets import fine_tune_definitions
 from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
+from llm_assets.training import requirements
 from resources.accelerators.configuration import LEDGER_VARIABLE
 from resources.accelerators.resource import ACCELERATOR_KEY, AcceleratorResource
 from resources.dagster_platform import PLATFORM_KEY, PlatformResource
@@ -112,8 +112,10 @@ def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: P
     assert_mlflow_knows(with_model, spec, promoted.version, steps=4)
 
 
-@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="it is installed")
-def test_qlora_without_bitsandbytes_is_refused_before_a_device_is_taken(tmp_path: Path, platform: Platform) -> None:
+def test_qlora_without_bitsandbytes_is_refused_before_a_device_is_taken(
+    tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None)
     spec = tiny_fine_tune(tmp_path, method="qlora")
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         result = materialise(spec, platform, instance, raise_on_error=False)

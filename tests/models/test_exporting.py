@@ -43,15 +43,16 @@ def test_a_merged_export_is_an_ordinary_model_with_the_same_answers(promoted: Pr
     assert [file.name for file in tmp_path.iterdir()] == ["exported"], "something was left beside it"
 
 
-def test_an_adapter_alone_is_loaded_on_its_base_model(promoted: Promoted, tmp_path: Path) -> None:
+def test_weights_as_trained_are_loaded_on_their_base_model_or_alone(promoted: Promoted, tmp_path: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    export(promoted.platform, "acme", promoted.spec.name, tmp_path / "weights", merge=False)
     if promoted.run.method == "full":
-        pytest.skip("there is no adapter")
-    export(promoted.platform, "acme", promoted.spec.name, tmp_path / "adapter", merge=False)
-    base = AutoModelForCausalLM.from_pretrained(promoted.model)
-    loaded = PeftModel.from_pretrained(base, str(tmp_path / "adapter"))
+        loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "weights")
+    else:
+        base = AutoModelForCausalLM.from_pretrained(promoted.model)
+        loaded = PeftModel.from_pretrained(base, str(tmp_path / "weights"))
     tokenizer = AutoTokenizer.from_pretrained(promoted.model)
     assert answers_of(loaded, tokenizer) == answers_of(*load_tuned(promoted.model, promoted.run.weights))
 

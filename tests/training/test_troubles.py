@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from llm_assets.training import requirements
 from llm_assets.training.checkpoints import latest_whole
 from llm_assets.training.course import CourseError
 from llm_assets.training.disk import DiskFull, disk_full_said
@@ -119,15 +119,15 @@ def test_more_tokens_than_the_model_reads_are_refused(tiny: Path, tmp_path: Path
         trained(tmp_path, tiny, max_tokens=4096)
 
 
-def test_qlora_without_bitsandbytes_is_refused_with_the_way_out(tiny: Path, tmp_path: Path) -> None:
-    if importlib.util.find_spec("bitsandbytes"):
-        pytest.skip("it is installed")
+def test_qlora_without_bitsandbytes_is_refused_with_the_way_out(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None)
     with pytest.raises(MethodError, match=r"pip install llm-assets\[qlora\].*method: lora"):
         trained(tmp_path, tiny, method="qlora")
 
 
 def test_qlora_trains_an_adapter_where_bitsandbytes_can(tiny: Path, tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes")
     found = trained(tmp_path, tiny, method="qlora")
     assert found[-1] < found[0] - 0.1
     settings = tiny_job(tmp_path, tiny, method="qlora").settings
