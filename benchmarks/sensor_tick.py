@@ -37,7 +37,10 @@ def main() -> None:
 
 def median_ms(files: int) -> float:
     """The median of `TICKS` ticks over so many files."""
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance,
+    ):
         base = Path(folder)
         for number in range(files):
             path = base / "documents" / str(number % FOLDERS) / f"{number}.txt"

@@ -93,7 +93,7 @@ def test_a_wrong_value_is_refused_with_its_field_and_what_is_permitted_before_a_
     given: dict[str, Any], said: str
 ) -> None:
     seen: list[Any] = []
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
         with pytest.raises(ParameterError) as refused:
             dg.materialize([asset(seen)], run_config={"ops": {"made": {"config": given}}}, instance=instance)
         assert said in str(refused.value)

@@ -17,7 +17,7 @@ def tick(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult | 
 
 def test_the_asset_shows_the_picture_and_usage_by_tenant(cluster: Cluster) -> None:
     cluster.held("tuned_model", tenant="acme")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
         done = dg.materialize([accelerators], instance=instance)
         [event] = done.asset_materializations_for_node("accelerators")
     assert str(event.metadata["chart"].value).startswith("![devices over time")
@@ -28,7 +28,7 @@ def test_the_asset_shows_the_picture_and_usage_by_tenant(cluster: Cluster) -> No
 
 
 def test_the_sensor_draws_when_leases_changed_and_only_then(cluster: Cluster) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
         assert isinstance(tick(instance, None), dg.SkipReason), "nothing was ever leased"
         cluster.held("tuned_model")
         first = tick(instance, None)
@@ -45,7 +45,7 @@ def test_the_sensor_draws_when_leases_changed_and_only_then(cluster: Cluster) ->
 def test_a_ledger_that_cannot_be_opened_skips_and_says_why(cluster: Cluster) -> None:
     cluster.ledger.close()
     (cluster.file.parent / "ledger.db").write_bytes(b"this is no database" * 1000)
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
         found = tick(instance, None)
     assert isinstance(found, dg.SkipReason)
     assert "ledger.db" in str(found.skip_message)
