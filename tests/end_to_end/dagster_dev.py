@@ -72,6 +72,8 @@ def dagster_dev(project: Project) -> Iterator[Served]:
     served = Served(project, f"http://127.0.0.1:{port}")
     log = project.root / "dagster-dev.log"
     command = ("dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port))
+    with instance_of(project) as instance:
+        instance.get_runs(limit=1)  # two processes that make Dagster's own tables at once fail, in this release
     with log.open("w", encoding="utf-8") as said:
         started = project.start(*command, stdout=said, stderr=STDOUT)
         try:
