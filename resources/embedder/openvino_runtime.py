@@ -57,6 +57,7 @@ class OpenVinoRuntime:
             {
                 "INFERENCE_PRECISION_HINT": precision,
                 "INFERENCE_NUM_THREADS": threads,
+                "ENABLE_CPU_PINNING": False,  # else two processes of one thread share one core
                 "NUM_STREAMS": self._streams,
                 "CPU_RUNTIME_CACHE_CAPACITY": KEPT_SHAPES,
             },
