@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +11,7 @@ from dagster_shared.yaml_utils.source_position import SourcePositionTree, ValueA
 from pydantic import ValidationError
 
 from llm_assets.names import find_source, reference_function, refuse_equal_names
-from llm_assets.schema import Settings
+from llm_assets.schema import Described, Settings
 from resources.config_errors import ConfigError, explain, place, read_yamls
 from resources.profile import CONFIGS, load_vars
 from resources.templates import env_var, render, var_function
@@ -71,37 +72,68 @@ def tenant_of(folder: Path) -> str:
     return parts[0]
 
 
+@dataclass(frozen=True)
+class Configured:
+    """Everything that is configured, of all tenants."""
+
+    corpora: tuple[CorpusSpec, ...]
+    fine_tunes: tuple[FineTuneSpec, ...]
+
+    @property
+    def settings(self) -> Mapping[str, Described]:
+        """`tenant/name` to what YAML says."""
+        return {spec.id: spec.settings for spec in (*self.corpora, *self.fine_tunes)}
+
+
+def configured() -> Configured:
+    """What is configured; every file is read once."""
+    trees = list(_trees("*"))
+    return Configured(tuple(_corpora(trees)), tuple(_fine_tunes(trees)))
+
+
 def corpora(tenant: str = "*") -> Iterator[CorpusSpec]:
     """Every corpus that is configured, of one tenant or of all, without loading Dagster."""
-    from llm_assets.corpora.settings import CorpusSettings, CorpusSpec
-
-    for attributes, positions in _components("Corpus", tenant):
-        settings, owner, folder, _ = read_settings(CorpusSettings, attributes, positions)
-        yield CorpusSpec(owner, folder, settings)
+    return _corpora(_trees(tenant))
 
 
 def fine_tunes(tenant: str = "*") -> Iterator[FineTuneSpec]:
     """Every fine-tune that is configured, of one tenant or of all, without loading Dagster."""
+    return _fine_tunes(_trees(tenant))
+
+
+def _corpora(trees: Iterable[ValueAndSourcePositionTree]) -> Iterator[CorpusSpec]:
+    from llm_assets.corpora.settings import CorpusSettings, CorpusSpec
+
+    for attributes, positions in _components("Corpus", trees):
+        settings, owner, folder, _ = read_settings(CorpusSettings, attributes, positions)
+        yield CorpusSpec(owner, folder, settings)
+
+
+def _fine_tunes(trees: Iterable[ValueAndSourcePositionTree]) -> Iterator[FineTuneSpec]:
     from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
 
-    for attributes, positions in _components("FineTune", tenant):
+    for attributes, positions in _components("FineTune", trees):
         settings, owner, folder, _ = read_settings(FineTuneSettings, attributes, positions)
         yield FineTuneSpec(owner, folder, settings)
 
 
 def fine_tune_folder(tenant: str, name: str) -> Path | None:
     """The folder of a fine-tune's defs.yaml, where a relative path of its model starts; None where there is none."""
-    found = _components("FineTune", tenant)
+    found = _components("FineTune", _trees(tenant))
     files = (Path(positions.position.filename) for part, positions in found if part.get("name") == name)
     return next((file.absolute().parent for file in files), None)
 
 
-def _components(kind: str, tenant: str) -> Iterator[tuple[Any, SourcePositionTree]]:
+def _trees(tenant: str) -> Iterator[ValueAndSourcePositionTree]:
     for file in sorted(CONFIGS.glob(f"{tenant}/**/defs.yaml")):
-        for tree in read_yamls(file):
-            value = tree.value if isinstance(tree.value, dict) else {}
-            if str(value.get("type", "")).rpartition(".")[2] == kind:
-                yield value.get("attributes") or {}, tree.source_position_tree
+        yield from read_yamls(file)
+
+
+def _components(kind: str, trees: Iterable[ValueAndSourcePositionTree]) -> Iterator[tuple[Any, SourcePositionTree]]:
+    for tree in trees:
+        value = tree.value if isinstance(tree.value, dict) else {}
+        if str(value.get("type", "")).rpartition(".")[2] == kind:
+            yield value.get("attributes") or {}, tree.source_position_tree
 
 
 def _scope(tenant: str) -> Mapping[str, Any]:

@@ -7,9 +7,10 @@ import warnings
 import dagster as dg
 
 from llm_assets.accelerators_assets import accelerators
+from llm_assets.configs import configured
 from llm_assets.console import console_logger
 from llm_assets.instance import warn_if_foreign
-from llm_assets.jobs import all_jobs
+from llm_assets.jobs import all_jobs, parts
 from llm_assets.maintenance.assets import ASSETS as MAINTENANCE
 from llm_assets.maintenance.assets import maintenance_jobs
 from llm_assets.overview.asset import overview
@@ -39,7 +40,8 @@ def defs() -> dg.Definitions:
     """Load the components, and add what they share: resources, executor, jobs, logging."""
     warn_if_foreign()
     loaded = with_plain_errors(lambda: dg.load_from_defs_folder(path_within_project=ROOT), CONFIGS)
-    sources, jobs = watched(loaded), [*all_jobs(loaded), *maintenance_jobs()]
+    found, yaml = parts(loaded), configured()
+    sources, jobs = watched(found, yaml), [*all_jobs(found, yaml), *maintenance_jobs()]
     shared = dg.Definitions(
         resources={
             PLATFORM_KEY: PlatformResource(target=target_name(CONFIGS)),
@@ -58,7 +60,7 @@ def defs() -> dg.Definitions:
         executor=EXECUTORS[load_profile().executor],
         asset_checks=source_checks(sources),
         jobs=jobs,
-        schedules=schedules(loaded, jobs),
+        schedules=schedules(found, yaml, jobs),
         loggers={"console": console_logger},
     )
     return dg.Definitions.merge(loaded, shared)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from llm_assets.automation import MANUAL
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as Job
+
+    from llm_assets.configs import Configured
 
 CORPUS_STAGES = ("documents", "chunks", "embeddings", "vector_index", "retrieval_evaluation")
 MODEL_STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
@@ -87,13 +89,17 @@ def job_names(found: Iterable[Part], verb: str) -> Mapping[str, str]:
     }
 
 
-def all_jobs(defs: dg.Definitions) -> list[Job]:
+def all_jobs(found: Sequence[Part], configured: Configured) -> list[Job]:
     """The jobs; one that would select nothing is left out.
 
     What runs by hand only, `automation: manual`, has jobs of its own only: it is not started along with others. So
     has a corpus in buckets, since a run has one set of partitions.
+
+    Args:
+        found: `parts` of the loaded components.
+        configured: what YAML says of them.
     """
-    found, by_hand = parts(defs), _manual()
+    by_hand = {name for name, settings in configured.settings.items() if settings.automation == MANUAL}
     specs = [spec for part in found if part.buckets is None and part.id not in by_hand for spec in part.assets]
     over_all = [
         _job(verb, text, _of_stages(specs, stages), _whole(stages)) for verb, (text, stages) in OVER_ALL.items()
@@ -101,13 +107,7 @@ def all_jobs(defs: dg.Definitions) -> list[Job]:
     return [job for job in [*over_all, *_of_each(found)] if job]
 
 
-def _manual() -> set[str]:
-    from llm_assets.configs import corpora, fine_tunes
-
-    return {spec.id for spec in (*corpora(), *fine_tunes()) if spec.settings.automation == MANUAL}
-
-
-def _of_each(found: list[Part]) -> Iterable[Job | None]:
+def _of_each(found: Sequence[Part]) -> Iterable[Job | None]:
     for verb, (text, stages) in OF_EACH.items():
         names = job_names(found, verb)
         for part in found:

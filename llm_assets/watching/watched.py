@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from llm_assets.automation import ON_CHANGE
-from llm_assets.jobs import Part, job_names, parts
+from llm_assets.jobs import Part, job_names
 from llm_assets.models.examples import read_content
 from llm_assets.models.inputs import inputs_file, inputs_version
 from resources.digests import digest
 from resources.sources import SourceError, SourceFile
 
 if TYPE_CHECKING:
+    from llm_assets.configs import Configured
     from llm_assets.corpora.settings import CorpusSpec
     from llm_assets.models.settings import FineTuneSpec
 
@@ -63,14 +64,16 @@ class Watched:
         return digest(files_version, *(str(stage.code_version) for stage in self.stages))[:SHORT]
 
 
-def watched(defs: dg.Definitions) -> list[Watched]:
-    """Everything that is watched, of loaded definitions."""
-    from llm_assets.configs import corpora, fine_tunes
+def watched(found: Sequence[Part], configured: Configured) -> list[Watched]:
+    """Everything that is watched.
 
-    found = {part.id: part for part in parts(defs)}
-    jobs = job_names(found.values(), "ingest")
-    corpus_sources = [_corpus(spec, jobs[spec.id], _stages(found[spec.id])) for spec in corpora()]
-    return [*filter(None, corpus_sources), *of_models(fine_tunes())]
+    Args:
+        found: `parts` of the loaded components.
+        configured: what YAML says of them.
+    """
+    by_id, jobs = {part.id: part for part in found}, job_names(found, "ingest")
+    corpus_sources = [_corpus(spec, jobs[spec.id], _stages(by_id[spec.id])) for spec in configured.corpora]
+    return [*filter(None, corpus_sources), *of_models(configured.fine_tunes)]
 
 
 def _stages(part: Part) -> Iterable[Stage]:
