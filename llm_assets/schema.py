@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -45,6 +47,27 @@ class Described(Settings):
             if not owner.startswith("team:") and "@" not in owner:
                 raise ValueError(f"owner '{owner}' is neither an e-mail address nor team:<name>")
         return owners
+
+
+S = TypeVar("S", bound=Described)
+
+
+@dataclass(frozen=True)
+class Spec(Generic[S]):
+    """What a tenant has configured. `folder` is that of its defs.yaml: relative paths start there."""
+
+    tenant: str
+    folder: Path
+    settings: S
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def id(self) -> str:
+        """`tenant/name`: the prefix of its asset keys and the name people use."""
+        return f"{self.tenant}/{self.name}"
 
 
 class Test(Settings):

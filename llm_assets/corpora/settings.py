@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from llm_assets.corpora.buckets import MOST
-from llm_assets.schema import Described, Metric, Settings, TableTest
+from llm_assets.schema import Described, Metric, Settings, Spec, TableTest
 from resources.vector_index.weaviate_settings import CollectionSettings
 
 
@@ -117,18 +117,5 @@ class CorpusSettings(Described):
 
 
 @dataclass(frozen=True)
-class CorpusSpec:
-    """A corpus of a tenant. `folder` is that of its defs.yaml: relative paths start there."""
-
-    tenant: str
-    folder: Path
-    settings: CorpusSettings
-
-    @property
-    def name(self) -> str:
-        return self.settings.name
-
-    @property
-    def id(self) -> str:
-        """`tenant/name`: the prefix of its asset keys and the name people use."""
-        return f"{self.tenant}/{self.name}"
+class CorpusSpec(Spec[CorpusSettings]):
+    """A corpus of a tenant."""

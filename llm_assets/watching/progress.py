@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from llm_assets.stages import DATA_VERSION_TAG
 from llm_assets.watching.deciding import Attempt, Fate
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 # Tags of the runs that are started for a source; a retry has them too, since it takes over its run's tags.
 SOURCE_TAG, VERSION_TAG = "llm-assets/source", "llm-assets/version"
-DATA_VERSION_TAG, CODE_VERSION_TAG = "dagster/data_version", "dagster/code_version"
+CODE_VERSION_TAG = "dagster/code_version"
 INPUT_TAG, POINTER_TAG = "dagster/input_data_version", "dagster/input_event_pointer"
 WHOLE = ""  # stands for the partition of an asset that has none
 REMEMBERED = 12  # attempts that are looked at

@@ -12,7 +12,7 @@ from llm_assets.models.settings.data import DataSettings
 from llm_assets.models.settings.evaluation import EvaluationSettings
 from llm_assets.models.settings.gate import GateSettings
 from llm_assets.models.settings.training import TrainingSettings
-from llm_assets.schema import Described, Metric, Settings, TableTest
+from llm_assets.schema import Described, Metric, Settings, Spec, TableTest
 
 
 class FineTuneTests(Settings):
@@ -35,21 +35,8 @@ class FineTuneSettings(Described):
 
 
 @dataclass(frozen=True)
-class FineTuneSpec:
-    """A fine-tune of a tenant. `folder` is that of its defs.yaml: relative paths start there."""
-
-    tenant: str
-    folder: Path
-    settings: FineTuneSettings
-
-    @property
-    def name(self) -> str:
-        return self.settings.name
-
-    @property
-    def id(self) -> str:
-        """`tenant/name`: the prefix of its asset keys and the name people use."""
-        return f"{self.tenant}/{self.name}"
+class FineTuneSpec(Spec[FineTuneSettings]):
+    """A fine-tune of a tenant."""
 
     @property
     def examples_file(self) -> Path | None:
