@@ -74,7 +74,9 @@ class EmbeddingStore:
     def missing(self, digests: Iterable[str]) -> set[str]:
         """Those of `digests` that have no vector yet."""
         wanted = set(digests)
-        return wanted - set(self.table.column("text_digest")) if wanted else wanted
+        if len(wanted) > BATCH_TEXTS:
+            return wanted - set(self.table.column("text_digest"))
+        return wanted - set(self.table.get("text_digest", sorted(wanted), ["text_digest"])["text_digest"].to_pylist())
 
     def add(self, texts: Sequence[tuple[str, str]], kind: Kind = "document") -> None:
         """Embed texts, given as (digest, text), and keep their vectors, in one transaction."""
@@ -155,6 +157,8 @@ def embed_corpus(
         claims = Claims(platform.state, f"{spec.tenant}/{store.table.name}")
         with claims.held():
             _embed(chunks, missing, store, claims, report, log)
+        if not claims.others:
+            break
         claims.wait_for_others(log)
     report.distinct = len(distinct)
     store.table.tidy()
