@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,10 @@ import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, TickStatus
 
 from llm_assets.corpora import serving
+from tests import polling
 from tests.conftest import Project
 from tests.end_to_end.documents import corpus_yaml
-from tests.end_to_end.looking import instance_of, platform_of
+from tests.end_to_end.looking import instance_of, make_dagsters_tables, platform_of
 
 T = TypeVar("T")
 SECONDS = 90.0  # for what the daemon does within seconds on an idle machine
@@ -33,8 +33,7 @@ def write_corpus(project: Project, name: str, **attributes: object) -> Path:
 @contextmanager
 def daemon(project: Project, log: str = "daemon.log") -> Iterator[subprocess.Popen[str]]:
     """`dagster-daemon run`, ended with its code server and its runs."""
-    with instance_of(project) as instance:
-        instance.get_runs(limit=1)  # two processes that make Dagster's own tables at once fail, in this release
+    make_dagsters_tables(project)
     with (project.root / log).open("a") as said:
         process = project.start("dagster-daemon", "run", "-w", "workspace.yaml", stdout=said, stderr=said)
     try:
@@ -105,11 +104,9 @@ def says(project: Project, text: str) -> str:
 
 
 def until(look: Callable[[], T | None], what: str, seconds: float, project: Project) -> T:
-    """What `look` finds, as soon as it finds anything."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if seen := look():
-            return seen
-        time.sleep(0.5)
-    log = (project.root / "daemon.log").read_text()[-4000:]
-    raise TimeoutError(f"not within {seconds:.0f} s: {what}. The sensor says: {last_tick(project)}\n{log}")
+    """What `look` finds, as soon as it finds anything; a failure shows what the daemon said."""
+
+    def told() -> str:
+        return f"The sensor says: {last_tick(project)}\n{(project.root / 'daemon.log').read_text()[-4000:]}"
+
+    return polling.until(look, what, seconds=seconds, pause=0.5, told=told)

@@ -6,10 +6,9 @@ import contextlib
 import os
 import signal
 import socket
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import STDOUT
@@ -18,7 +17,8 @@ from typing import TypeVar
 import dagster as dg
 
 from tests.conftest import Project
-from tests.end_to_end.looking import instance_of
+from tests.end_to_end.looking import instance_of, make_dagsters_tables
+from tests.polling import until
 
 START_SECONDS = 120
 ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
@@ -41,7 +41,9 @@ class Served:
 
     def ended(self, run_id: str, seconds: float = 120) -> dg.DagsterRunStatus:
         """How a run ended."""
-        return until(lambda: self.run(run_id).status in ENDED and self.run(run_id).status, seconds, "the run ends")
+        return until(
+            lambda: self.run(run_id).status in ENDED and self.run(run_id).status, "the run ends", seconds=seconds
+        )
 
     def processes(self) -> dict[int, str]:
         """Process id to command line, of everything that works for this project."""
@@ -53,16 +55,6 @@ class Served:
         return {pid: command for pid, command in found.items() if command and HELPER not in command}
 
 
-def until(found: Callable[[], T | bool | None], seconds: float, what: str) -> T:
-    """Poll for a fact; the value that showed it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := found():
-            return value  # pyright: ignore[reportReturnType]  (True stands for itself)
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s: {what}")
-
-
 @contextlib.contextmanager
 def dagster_dev(project: Project) -> Iterator[Served]:
     """Start it on a free port of loopback; afterwards every process of the project is gone."""
@@ -72,17 +64,16 @@ def dagster_dev(project: Project) -> Iterator[Served]:
     served = Served(project, f"http://127.0.0.1:{port}")
     log = project.root / "dagster-dev.log"
     command = ("dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port))
-    with instance_of(project) as instance:
-        instance.get_runs(limit=1)  # two processes that make Dagster's own tables at once fail, in this release
+    make_dagsters_tables(project)
     with log.open("w", encoding="utf-8") as said:
         started = project.start(*command, stdout=said, stderr=STDOUT)
         try:
-            until(lambda: _answers(served.address), START_SECONDS, f"the UI answers; {log}")
+            until(lambda: _answers(served.address), f"the UI answers; {log}", seconds=START_SECONDS)
             yield served
         finally:
             started.send_signal(signal.SIGINT)
             with contextlib.suppress(AssertionError):
-                until(lambda: not served.processes(), 20, "it ends by itself")
+                until(lambda: not served.processes(), "it ends by itself", seconds=20)
             for pid in served.processes():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
+from tests.polling import until
+
 MARK = "LLM_ASSETS_TEST_RUN"
 DEADLINE_SECONDS = 60
 
@@ -35,16 +37,8 @@ def kill_at(process: Popen[str], moment: Moment, mark: dict[str, str]) -> bool:
     if alive:
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    until(lambda: not marked(mark), "processes of a killed run live on")
+    until(lambda: not marked(mark), "processes of a killed run have ended", seconds=DEADLINE_SECONDS)
     return alive
-
-
-def until(fact: Callable[[], object], otherwise: str) -> None:
-    """Wait for a fact, not for ever."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not fact():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.02)
 
 
 def marked(mark: dict[str, str]) -> list[int]:

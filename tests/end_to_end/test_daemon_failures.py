@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT
@@ -15,9 +14,10 @@ from llm_assets.reexecution import is_retry
 from resources import processes
 from resources.state_schema import alerts
 from resources.weaviate_server import WeaviateServer
+from tests import polling
 from tests.conftest import Project
 from tests.end_to_end.documents import corpus_yaml, write_documents
-from tests.end_to_end.looking import instance_of, platform_of, succeeded
+from tests.end_to_end.looking import instance_of, make_dagsters_tables, platform_of, succeeded
 from tests.weaviate_fixtures import weaviate_program  # noqa: F401  (a fixture)
 from tests.webhook import Webhook, webhook
 
@@ -42,11 +42,7 @@ def told() -> Iterator[Webhook]:
 
 def until(holds: Callable[[], object], what: str, log: Path) -> None:
     """Poll; a deadline that passes shows what the daemon said."""
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {SECONDS} s: {what}\n{log.read_text()[-4000:]}")
-        time.sleep(0.5)
+    polling.until(holds, what, seconds=SECONDS, pause=0.5, told=lambda: log.read_text()[-4000:])
 
 
 @pytest.mark.long
@@ -69,8 +65,7 @@ def test_the_daemon_retries_what_was_away_and_tells_of_each_failure_once(
         "WEAVIATE_API_KEY": str(server.key),
     }
     log = tmp_path / "daemon.log"
-    with instance_of(project) as instance:
-        instance.get_runs(limit=1)  # two processes that make Dagster's own tables at once fail, in this release
+    make_dagsters_tables(project)
 
     def launch(job: str) -> None:
         succeeded(project.run("dagster", "job", "launch", "-w", "workspace.yaml", "-j", job, env=env))

@@ -16,8 +16,9 @@ from resources.platform import Platform
 from resources.profile import Profile
 from tests.conftest import Project
 from tests.end_to_end.documents import corpus_yaml, sentence, write_documents
-from tests.end_to_end.killing import command_of, marked, new_mark, until
+from tests.end_to_end.killing import DEADLINE_SECONDS, command_of, marked, new_mark
 from tests.end_to_end.looking import assert_whole, contents, failures, materialize, platform_of, start, succeeded
+from tests.polling import until
 
 COUNT = 5
 SMALL_MEGABYTES = 12
@@ -91,7 +92,7 @@ def test_a_killed_embedder_is_told_and_the_next_run_finishes(corpus: Project) ->
         workers[:] = [pid for pid in workers if "process_supervisor" not in command_of(pid)]
         return bool(workers) or run.poll() is not None
 
-    until(working, "no embedder was started")
+    until(working, "an embedder is started", seconds=DEADLINE_SECONDS)
     os.kill(workers[0], signal.SIGKILL)
     run.communicate(timeout=120)
     assert run.returncode == 1

@@ -20,10 +20,11 @@ import pytest
 from llm_assets.training.checkpoints import latest_whole
 from tests.conftest import copy_project
 from tests.end_to_end.browser import Ui, browser, missing
-from tests.end_to_end.dagster_dev import Served, dagster_dev, until
+from tests.end_to_end.dagster_dev import Served, dagster_dev
 from tests.end_to_end.documents import corpus_yaml, fine_tune_yaml, write_documents
 from tests.end_to_end.looking import instance_of, recorded, runs_of
 from tests.models.real_model import example_rows
+from tests.polling import until
 from tests.tiny_model import save_tiny_model
 
 # In CI the tests fail without a browser: nobody would read that they were skipped.
@@ -132,7 +133,7 @@ def test_checks_tables_and_pictures_are_to_be_seen(ui: Ui, served: Served) -> No
     ui.shot("asset_with_its_metadata")
     ui.open("assets/overview")
     ui.page.get_by_role("button", name="Materialize").first.click()
-    until(lambda: _materialised(served, "overview"), 60, "the overview is there")
+    until(lambda: _materialised(served, "overview"), "the overview is there", seconds=60)
     ui.open("assets/overview")
     ui.sees(re.compile("Show Markdown")).click()
     picture = ui.page.get_by_role("dialog").locator("img").first
@@ -151,7 +152,7 @@ def test_a_failed_run_is_executed_again_from_its_failure(ui: Ui, served: Served)
     ui.open("locations/llm-assets/jobs/train_acme_places")
     ui.sees("training_set")
     ui.click("Materialize all")
-    first = until(lambda: _newest(served, begun + 1), 60, "the job is started")
+    first = until(lambda: _newest(served, begun + 1), "the job is started", seconds=60)
     failed = served.ended(first)
     shutil.move(away, model)
     assert failed == dg.DagsterRunStatus.FAILURE
@@ -160,7 +161,7 @@ def test_a_failed_run_is_executed_again_from_its_failure(ui: Ui, served: Served)
     ui.sees("RUN_FAILURE")
     ui.shot("run_that_failed")
     ui.menu("Re-execute all", re.compile("from failure", re.IGNORECASE))
-    second = until(lambda: _newest(served, begun + 2), 60, "it is executed again")
+    second = until(lambda: _newest(served, begun + 2), "it is executed again", seconds=60)
     assert served.ended(second) == dg.DagsterRunStatus.SUCCESS
     assert served.run(second).parent_run_id == first
     with instance_of(served.project) as instance:
@@ -177,8 +178,10 @@ def test_a_cancelled_training_ends_with_its_processes_and_goes_on_from_its_check
     ui.launchpad("acme/places/tuned_model", "max_steps: 20000, epochs: 10000, checkpoint_steps: 5")
     idle = served.processes()
     run = ui.launched()
-    new = until(lambda: next((path for path in trainings.iterdir() if path not in before), None), 120, "it begins")
-    until(lambda: next(new.glob("checkpoints/checkpoint-*"), None), 120, "a checkpoint")
+    new = until(
+        lambda: next((path for path in trainings.iterdir() if path not in before), None), "it begins", seconds=120
+    )
+    until(lambda: next(new.glob("checkpoints/checkpoint-*"), None), "a checkpoint", seconds=120)
     _terminate(ui, served, idle)
     assert served.ended(run) == dg.DagsterRunStatus.CANCELED
     ui.sees("Canceled")
@@ -188,9 +191,13 @@ def test_a_cancelled_training_ends_with_its_processes_and_goes_on_from_its_check
 
     begun = len(runs_of(served.project))
     ui.click("Re-execute all")
-    again = until(lambda: _newest(served, begun + 1), 60, "it is executed again")
+    again = until(lambda: _newest(served, begun + 1), "it is executed again", seconds=60)
     ui.open(f"runs/{again}")
-    until(lambda: f"going on from {checkpoint.name}" in _said(served, again), 120, "it goes on from its checkpoint")
+    until(
+        lambda: f"going on from {checkpoint.name}" in _said(served, again),
+        "it goes on from its checkpoint",
+        seconds=120,
+    )
     _terminate(ui, served, idle)
     assert served.ended(again) == dg.DagsterRunStatus.CANCELED
 
@@ -203,7 +210,7 @@ def test_cancelled_parsing_ends_with_its_pool_and_what_was_read_is_kept(ui: Ui, 
     ui.launchpad("acme/handbook/documents", "workers: 2")
     idle = served.processes()
     run = ui.launched()
-    until(lambda: _working(served, idle, "parsing.worker"), 60, "the pool works")
+    until(lambda: _working(served, idle, "parsing.worker"), "the pool works", seconds=60)
 
     _terminate(ui, served, idle)
 

@@ -13,7 +13,8 @@ from resources.platform import Platform
 from resources.state import now
 from resources.tracking import outbox
 from sensors.tracking import IDLE_SECONDS, tracking_catch_up
-from tests.resources.tracking.test_delivery import tell, until, whole
+from tests.polling import until
+from tests.resources.tracking.test_delivery import DEADLINE, tell, whole
 from tests.test_overview import Opened
 
 
@@ -48,7 +49,7 @@ def test_what_waits_arrives_without_a_run_and_the_sender_ends(tmp_path: Path, wa
     assert len(senders()) == before + 1
     tick(tmp_path)
     assert len(senders()) == before + 1, "one sender is enough"
-    until(lambda: outbox.first(waiting.state) is None, "MLflow does not catch up")
+    until(lambda: outbox.first(waiting.state) is None, "MLflow catches up", seconds=DEADLINE)
     whole(waiting, 3)
     assert tick(tmp_path).endswith("knows everything")
     assert len(senders()) == before

@@ -21,6 +21,7 @@ from resources.tracking import outbox, relay
 from resources.tracking.delivery import Delivery, Where
 from resources.tracking.settings import TrackingSettings
 from resources.tracking.tracker import Tracker
+from tests.polling import until
 from tests.resources.tracking.conftest import Server
 
 pytestmark = pytest.mark.long  # a server starts in several seconds, and is started again here
@@ -103,14 +104,12 @@ def deliver(platform: Platform) -> None:
         delivery.run()
         return outbox.first(platform.state) is None
 
-    until(nothing_waits, f"it is not sent: {outbox.heard(platform.state, where(platform).destination.shown)}")
-
-
-def until(fact: Callable[[], object], otherwise: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not fact():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.02)
+    until(
+        nothing_waits,
+        "it is sent",
+        seconds=DEADLINE,
+        told=lambda: str(outbox.heard(platform.state, where(platform).destination.shown)),
+    )
 
 
 def test_a_server_is_told_everything_and_sending_it_again_changes_nothing(told: Platform) -> None:
@@ -156,7 +155,7 @@ def test_what_is_told_while_the_server_is_down_arrives_when_it_is_back(told: Pla
 
 def _eventually(platform: Platform) -> None:
     relay.send(platform)
-    until(lambda: outbox.first(platform.state) is None, "it does not catch up")
+    until(lambda: outbox.first(platform.state) is None, "it catches up", seconds=DEADLINE)
     assert "knows everything" in relay.flush(platform)
 
 
@@ -183,7 +182,7 @@ def test_a_sender_that_is_killed_again_and_again_tells_nothing_twice(told: Platf
         sender.stdin.write(f"{where(told).dump()}\n")
         sender.stdin.flush()
         goal = max(left - 15, 0)
-        until(lambda goal=goal: _waiting(told) <= goal, "nothing is sent")
+        until(lambda goal=goal: _waiting(told) <= goal, "something is sent", seconds=DEADLINE)
         os.kill(sender.pid, signal.SIGKILL)
         sender.wait()
         left, kills = _waiting(told), kills + 1
