@@ -35,8 +35,7 @@ def remove_old_trainings(platform: Platform, days: float) -> list[str]:
 
 def kept_folders(platform: Platform, tenant: str, model: str) -> set[str]:
     """The folders of what is promoted or can be rolled back to, and of the newest training."""
-    paths = {Path(entry.path) for entry in promotion.history(platform.state, tenant, model)}
-    kept = {part for path in paths for part in path.parts}
+    kept = {part for path in promotion.kept_paths(platform.state, tenant, model) for part in path.parts}
     table = schema.trained_runs
     own = sa.select(table.c.key).where(table.c.tenant == tenant, table.c.model == model).order_by(table.c.seq.desc())
     newest = platform.state.first(own.limit(1))

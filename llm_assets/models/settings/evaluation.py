@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -106,8 +105,3 @@ def metric_name(suite: str, metric: str) -> str:
 def is_lower_better(name: str) -> bool:
     """Whether a figure, as `metric_name` calls it, is better where it is lower."""
     return name.rpartition(".")[2] in LOWER_IS_BETTER
-
-
-def permitted_metrics() -> Sequence[str]:
-    """The names a suite's `metrics` may hold."""
-    return get_args(SuiteMetric)
