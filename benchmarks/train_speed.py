@@ -30,8 +30,8 @@ GOAL, PACKED_GOAL = 0.95, 1.8
 def main() -> None:
     """Alternate, and take the median of the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="5 pairs instead of 3")
-    pairs = 5 if parser.parse_args().full else 3
+    parser.add_argument("--full", action="store_true", help="9 pairs instead of 5")
+    pairs = 9 if parser.parse_args().full else 5
     text = " ".join(json.loads(line)["prompt"] for line in SAMPLE.read_text(encoding="utf-8").splitlines())
     even = [row("", text[i * 900 : i * 900 + 900], "train") for i in range(STEPS * BATCH)]
     lines = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines())

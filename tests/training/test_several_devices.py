@@ -20,6 +20,7 @@ from tests.training.tiny_runs import Interrupt, TinyRun, interrupt_when, tiny_ru
 ONE = Layout()
 DDP = Layout(processes=2, sharding="ddp")
 FSDP = Layout(processes=2, sharding="fsdp")
+SUPERVISOR = "process_supervisor.py"
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +111,7 @@ def test_a_killed_process_takes_all_others_with_it(victim: str, tiny_model: Path
 
     def each() -> None:
         if not killed and training.run.path.joinpath("metrics.jsonl").exists():
-            killed.append(next(pid for pid, words in _trainers() if victim in words))
+            killed.append(next(pid for pid, words in _trainers() if victim in words and SUPERVISOR not in words))
             os.kill(killed[0], signal.SIGKILL)
 
     with pytest.raises(TrainingError, match="was killed"):
@@ -126,7 +127,7 @@ def test_no_rank_outlives_the_supervisor(tiny_model: Path, tmp_path: Path) -> No
     def each() -> None:
         if not ranks and training.run.path.joinpath("metrics.jsonl").exists():
             ranks.extend(pid for pid, words in _trainers() if "llm_assets.training.rank" in words)
-            supervisor = next(pid for pid in descendants(os.getpid()) if "process_supervisor" in _words(pid))
+            supervisor = next(pid for pid, words in _trainers() if SUPERVISOR in words)
             os.kill(supervisor, signal.SIGKILL)
 
     with pytest.raises(TrainingError):
@@ -136,7 +137,7 @@ def test_no_rank_outlives_the_supervisor(tiny_model: Path, tmp_path: Path) -> No
 
 
 def _trainers() -> list[tuple[int, str]]:
-    """This process's torchruns and ranks."""
+    """This process's torchruns, ranks and their supervisor; other tests' children, such as an embedder, are not."""
     found = [(pid, _words(pid)) for pid in descendants(os.getpid())]
     return [(pid, words) for pid, words in found if "llm_assets.training" in words]
 
