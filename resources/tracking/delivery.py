@@ -95,18 +95,26 @@ class Delivery:
 
     def _failed(self, item: outbox.Item, error: Exception) -> bool:
         """Decide what a failure means: the server is away, or it is there and cannot take this. Whether to go on."""
-        reason, destination = _plainly(error), self._destination.shown
+        reason, destination = self._plainly(error), self._destination.shown
         try:
             self._opened().forget_run(item.run_key)  # somebody may have deleted it
             self._opened().ask()
         except Exception as away:
-            outbox.hear(self._state, destination, _plainly(away))
+            outbox.hear(self._state, destination, self._plainly(away))
             return False
         wrong = _is_wrong(error)
         for_ever = (wrong and item.attempts > 0) or item.attempts + 1 >= MOST_ATTEMPTS
         outbox.failed(self._state, item, reason, for_ever=for_ever)
         outbox.hear(self._state, destination, None if wrong or for_ever else reason)
         return wrong or for_ever
+
+    def _plainly(self, error: Exception) -> str:
+        """What failed, in one line that may be shown."""
+        for words in ("Connection refused", "timed out", "Name or service not known", "failure in name resolution"):
+            if words in str(error):
+                return words.lower()
+        lines = self._destination.safe(str(error)).strip().splitlines()
+        return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
     def _opened(self) -> MlflowStore:
         if self._store is None:
@@ -150,15 +158,6 @@ def _is_wrong(error: Exception) -> bool:
     code_of = getattr(error, "get_http_status_code", None)  # MLflow's own exceptions
     status = code_of() if status is None and code_of else status
     return isinstance(status, int) and 400 <= status < 500 and status not in TRY_LATER
-
-
-def _plainly(error: Exception) -> str:
-    """What failed, in one line that may be shown: requests put the whole address into their words."""
-    for words in ("Connection refused", "timed out", "Name or service not known"):
-        if words in str(error):
-            return words.lower()
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
 
 def main() -> None:

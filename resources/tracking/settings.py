@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+
+_SIGNED = re.compile(r"(?<=://)[^\s/?#]*@")  # user and password of an address, however they are quoted
 
 
 class TrackingSettings(BaseModel):
@@ -56,8 +58,12 @@ class Destination:
     @property
     def shown(self) -> str:
         """The address without a password."""
-        parts = urlsplit(self.uri)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.uri
+        return _SIGNED.sub("", self.uri)
+
+    def safe(self, text: str) -> str:
+        """What a library says, without a password: requests and MLflow put the whole address into their words."""
+        signed = _SIGNED.search(self.uri)
+        return _SIGNED.sub("", text.replace(signed[0], "") if signed else text)
 
     @property
     def local(self) -> bool:

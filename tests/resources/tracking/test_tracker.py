@@ -6,12 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from resources import state_schema as schema
 from resources.platform import Platform
 from resources.state import State
 from resources.tracking import outbox
+from resources.tracking.delivery import Delivery, Where
 from resources.tracking.settings import TrackingSettings
 from resources.tracking.tracker import Point, Tracker, told_where
 
@@ -80,6 +82,18 @@ def test_a_password_in_an_address_is_not_shown(tmp_path: Path, platform: Platfor
     started(platform.state)
     assert told_where(platform.state, destination).startswith("1 thing waits for http://127.0.0.1:1/mlflow")
     assert "hunter2" not in destination.shown
+    told = "Invalid URL http://me:hunter2@127.0.0.1:1/mlflow/api, http://m%65:hunter2@x: me:hunter2@127.0.0.1"
+    assert destination.safe(told) == "Invalid URL http://127.0.0.1:1/mlflow/api, http://x: 127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "127.0.0.1:99999"])
+def test_a_password_in_an_address_is_not_kept_with_the_reason_of_a_failure(platform: Platform, host: str) -> None:
+    destination = TrackingSettings(uri=f"http://me:hunter2@{host}/mlflow").destination(platform.profile.state_dir)
+    started(platform.state)
+    Delivery(Where(platform.profile.url, platform.profile.state_dir / "locks", destination)).run()
+    found = outbox.heard(platform.state, destination.shown)
+    assert found.failure
+    assert "hunter2" not in found.failure
 
 
 def test_the_address_comes_from_the_profile_then_the_environment_then_a_database(
