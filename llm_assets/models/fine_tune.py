@@ -15,7 +15,7 @@ from llm_assets.models.children import PLAIN, run_job
 from llm_assets.models.launching import Layout
 from llm_assets.models.settings import TrainingSettings
 from llm_assets.models.training_set import TRAIN, rows_digest
-from llm_assets.training.checkpoints import file_digest, is_whole
+from llm_assets.training.checkpoints import is_whole, sealed_digests
 from llm_assets.training.jobs import SUMMARY, TrainJob, read_rows, result_folder, write_rows
 from llm_assets.training.reporting import METRICS
 from resources import processes
@@ -74,9 +74,10 @@ class Run:
 
     @property
     def version(self) -> str:
-        """Names the tuned model by its content."""
-        files = sorted(self.weights.glob("*.safetensors"))
-        return digest(self.key, *map(file_digest, files))[:KEY_CHARS]
+        """Names the tuned model by its content, as its seal says it; `finished` compares the two."""
+        sealed = sealed_digests(self.weights)
+        files = sorted(name for name in sealed if name.endswith(".safetensors") and "/" not in name)
+        return digest(self.key, *(sealed[name] for name in files))[:KEY_CHARS]
 
     @property
     def summary(self) -> dict[str, Any]:

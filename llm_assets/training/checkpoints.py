@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 SEAL = "COMPLETE.json"
@@ -35,12 +36,23 @@ def seal(folder: Path, target: Path) -> None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether every file is there with the content it was sealed with."""
+    """Whether every file is there with the content it was sealed with.
+
+    A process reads a file of weights once, and again where it was written or replaced since.
+    """
     try:
-        digests = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-        return all(file_digest(folder / name) == digest for name, digest in digests.items())
+        return all(_digest_once(folder / name) == digest for name, digest in sealed_digests(folder).items())
     except (OSError, ValueError):
         return False
+
+
+def sealed_digests(folder: Path) -> Mapping[str, str]:
+    """The digest of every file of a sealed folder, as it was sealed.
+
+    Raises:
+        OSError, ValueError: it is not sealed, or its seal is broken.
+    """
+    return json.loads((folder / SEAL).read_text(encoding="utf-8"))
 
 
 def latest_whole(checkpoints: Path) -> Path | None:
@@ -69,6 +81,16 @@ def file_digest(path: Path) -> str:
     """Digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _digest_once(path: Path) -> str:
+    seen = path.stat()
+    return _digest_of(path, (seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns))
+
+
+@lru_cache(maxsize=1024)
+def _digest_of(path: Path, _stamp: tuple[int, ...]) -> str:
+    return file_digest(path)
 
 
 def _all(checkpoints: Path) -> list[Path]:

@@ -29,6 +29,7 @@ from llm_assets.models.promotion import (
     rollback_model,
 )
 from llm_assets.models.settings import FineTuneSettings, FineTuneSpec, GateSettings, TrainingSettings
+from llm_assets.training.checkpoints import seal
 from resources import state_schema as schema
 from resources.language_model import LanguageModel
 from resources.platform import Platform
@@ -161,8 +162,9 @@ def finished(platform: Platform, tmp_path: Path) -> tuple[FineTuneSpec, Run]:
     (base / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Base\n")
     model = LanguageModel("path:base", base, "b" * 32)
     run = Run(platform.runs("acme", "m") / "0123456789abcdef", "key", model, "data", TrainingSettings())
-    run.weights.mkdir(parents=True)
-    (run.weights / "adapter_model.safetensors").write_bytes(b"weights")
+    (tmp_path / "written").mkdir()
+    (tmp_path / "written" / "adapter_model.safetensors").write_bytes(b"weights")
+    seal(tmp_path / "written", run.weights)
     return FineTuneSpec("acme", tmp_path, FineTuneSettings.model_validate(settings)), run
 
 

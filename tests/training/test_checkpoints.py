@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_assets.training.checkpoints import checkpoint_name, is_whole, latest_whole, retain, seal
+from llm_assets.training.checkpoints import checkpoint_name, file_digest, is_whole, latest_whole, retain, seal
 
 
 def written(folder: Path, content: str) -> Path:
@@ -61,3 +61,20 @@ def test_sealing_again_replaces(tmp_path: Path) -> None:
     seal(written(tmp_path / "again", "new"), target)
     assert (target / "weights.safetensors").read_text() == "new"
     assert is_whole(target)
+
+
+def test_weights_are_read_once_and_again_when_they_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read = checkpoints(tmp_path, 5) / checkpoint_name(5), list[Path]()
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        return file_digest(path)
+
+    monkeypatch.setattr("llm_assets.training.checkpoints.file_digest", reading)
+    assert is_whole(folder)
+    assert is_whole(folder)
+    assert len(read) == 1
+    (folder / "weights.safetensors").write_text("6")
+    assert not is_whole(folder)

@@ -66,15 +66,15 @@ def judge(examination: Examination) -> Evaluation:
     sides, notes = _judgeable(examination)
     rows: list[dict[str, Any]] = []
     estimates: dict[str, Estimate] = {}
-    names = [side.name for side in sides]
+    names, version = [side.name for side in sides], examination.run.version
     for suite in examination.suites:
         judged = _judged(suite, {side.name: _required(examination, side, suite) for side in sides})
         estimates |= _estimates(suite, judged, names)
-        rows += [{"version": examination.run.version, **row} for row in judged]
+        rows += [{"version": version, **row} for row in judged]
         notes += [f"{suite.name}: {said}" for said in _notes_of(examination, suite, judged, names)]
     compared_with = _promoted_among(sides)
     return Evaluation(
-        version=examination.run.version,
+        version=version,
         compared_with=compared_with,
         rows=rows,
         estimates=estimates,
