@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,36 +31,57 @@ def read_dataset(settings: DatasetSettings, folder: Path) -> list[Example]:
 
 def _rows(settings: DatasetSettings, place: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and columns of each row; classes by their names."""
-    found = _loaded(settings, place)
-    names = {
-        column: feature
-        for column, feature in (found.features or {}).items()
-        if type(feature).__name__ == "ClassLabel"
-    }
-    for number, row in enumerate(found, 1):
-        yield number, {key: names[key].int2str(value) if key in names else value for key, value in row.items()}
+    with _plainly(settings, place):  # a file of many is opened, and a connection lost, only when its rows are read
+        found = _loaded(settings, place)
+        classes = {
+            column: feature
+            for column, feature in (found.features or {}).items()
+            if type(feature).__name__ == "ClassLabel"
+        }
+        for number, row in enumerate(found, 1):
+            where = f"data set {place}, row {number}"
+            yield (
+                number,
+                {key: _named(classes.get(key), value, f"{where}: column '{key}'") for key, value in row.items()},
+            )
+
+
+def _named(classes: Any, value: Any, where: str) -> Any:
+    """A value, or the name of a class."""
+    if classes is None or value is None:
+        return value
+    if not 0 <= value < classes.num_classes:
+        raise ExamplesError(f"{where} is class {value}, which has no name: the row has no label; leave such rows out")
+    return classes.int2str(value)
 
 
 def _loaded(settings: DatasetSettings, place: Path) -> Any:
     import datasets
 
+    if not settings.local:
+        named = {"name": settings.subset, "split": settings.split, "revision": settings.revision}
+        return datasets.load_dataset(settings.name, streaming=True, **named)
+    _check_local(place)
+    if place.is_file():
+        builder = BUILDERS[place.suffix.lower()]
+        return datasets.load_dataset(builder, data_files=str(place), split="train", streaming=True)
+    if (place / "dataset_dict.json").exists():
+        return datasets.load_from_disk(str(place))[settings.split]
+    if (place / "state.json").exists():
+        return datasets.load_from_disk(str(place))
+    return datasets.load_dataset(str(place), name=settings.subset, split=settings.split, streaming=True)
+
+
+@contextmanager
+def _plainly(settings: DatasetSettings, place: Path) -> Iterator[None]:
+    """The library's errors, which are of every kind, as ours; of one that says nothing, its cause."""
     try:
-        if not settings.local:
-            named = {"name": settings.subset, "split": settings.split, "revision": settings.revision}
-            return datasets.load_dataset(settings.name, streaming=True, **named)
-        _check_local(place)
-        if place.is_file():
-            builder = BUILDERS[place.suffix.lower()]
-            return datasets.load_dataset(builder, data_files=str(place), split="train", streaming=True)
-        if (place / "dataset_dict.json").exists():
-            return datasets.load_from_disk(str(place))[settings.split]
-        if (place / "state.json").exists():
-            return datasets.load_from_disk(str(place))
-        return datasets.load_dataset(str(place), name=settings.subset, split=settings.split, streaming=True)
+        yield
     except ExamplesError:
         raise
-    except Exception as error:  # the library raises of every kind
-        raise ExamplesError(f"data set {place}, split '{settings.split}': {error}") from None
+    except Exception as error:
+        said = str(error.__cause__ or error)
+        raise ExamplesError(f"data set {place}, split '{settings.split}': {said}") from error
 
 
 def _check_local(place: Path) -> None:

@@ -55,6 +55,29 @@ def test_missing_columns_and_empty_examples_are_named(tmp_path: Path, content: s
         read_dataset(settings("./one.csv"), tmp_path)
 
 
+def test_what_breaks_while_rows_are_read_is_said_of_the_data_set(tmp_path: Path) -> None:
+    (tmp_path / "cut.jsonl").write_text('{"question": "who?", "answer": "cat"}\n{"question": "whe')
+    with pytest.raises(ExamplesError, match=r"data set .*cut.jsonl, split 'train': JSON parse error"):
+        read_dataset(settings("./cut.jsonl"), tmp_path)
+    many = {"question": [f"question {number}" for number in range(20_000)], "answer": ["cat"] * 20_000}
+    file = tmp_path / "torn.parquet"
+    datasets.Dataset.from_dict(many).to_parquet(file)
+    content = bytearray(file.read_bytes())
+    third = len(content) // 3
+    content[third : third + 2000] = bytes(2000)
+    file.write_bytes(content)
+    with pytest.raises(ExamplesError, match=r"data set .*torn.parquet, split 'train': Corrupt"):
+        read_dataset(settings("./torn.parquet"), tmp_path)
+
+
+def test_a_row_without_a_label_is_named(tmp_path: Path, whole: datasets.Dataset) -> None:
+    datasets.Dataset.from_dict(ROWS | {"answer": [0, -1]}, features=whole.features).to_parquet(
+        tmp_path / "one.parquet"
+    )
+    with pytest.raises(ExamplesError, match="row 2: column 'answer' is class -1, which has no name"):
+        read_dataset(settings("./one.parquet"), tmp_path)
+
+
 def test_code_is_refused_and_what_is_not_there_is_said(tmp_path: Path) -> None:
     (tmp_path / "scripted").mkdir()
     (tmp_path / "scripted" / "scripted.py").write_text("raise SystemExit")
