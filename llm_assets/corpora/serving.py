@@ -98,7 +98,7 @@ def serve(
         if retire:
             connection.execute(table.update().where(table.c.seq.in_(retire)).values(retired=True))
         if pinned:
-            state.put_in(connection, schema.pins, [_pin_row(tenant, "index", corpus)])
+            pin_in(state, connection, tenant, "index", corpus)
 
 
 def replace(
@@ -158,9 +158,9 @@ def is_pinned(state: State, tenant: str, kind: str, name: str) -> bool:
     return state.first(_pin(tenant, kind, name)) is not None
 
 
-def pin(state: State, tenant: str, kind: str, name: str) -> None:
-    """Hold what is served until `resume`."""
-    state.put(schema.pins, [_pin_row(tenant, kind, name)])
+def pin_in(state: State, connection: sa.Connection, tenant: str, kind: str, name: str) -> None:
+    """Hold what is served until `resume`, in the transaction that moves it."""
+    state.put_in(connection, schema.pins, [{"tenant": tenant, "kind": kind, "name": name, "pinned_at": now()}])
 
 
 def resume(state: State, tenant: str, kind: str, name: str) -> bool:
@@ -171,10 +171,6 @@ def resume(state: State, tenant: str, kind: str, name: str) -> bool:
             pins.delete().where(pins.c.tenant == tenant, pins.c.kind == kind, pins.c.name == name)
         )
     return gone.rowcount > 0
-
-
-def _pin_row(tenant: str, kind: str, name: str) -> dict[str, Any]:
-    return {"tenant": tenant, "kind": kind, "name": name, "pinned_at": now()}
 
 
 def _pin(tenant: str, kind: str, name: str) -> sa.Select[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llm_assets.models.answers import Answerer, find_answerer
 from llm_assets.models.cards import CARD, FOLDER
 from llm_assets.models.children import run_job
+from llm_assets.training.checkpoints import is_whole
 from llm_assets.training.export_job import ExportJob
 from llm_assets.training.jobs import PROVENANCE, result_folder
 
@@ -48,13 +49,15 @@ def export(
         What was exported.
 
     Raises:
-        ExportError: the target holds something.
+        ExportError: the target holds something, or the weights are not whole.
         NothingPromotedError: there is no such version.
-        TrainingError: the weights cannot be loaded or written.
+        TrainingError: the weights cannot be merged or written.
     """
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise ExportError(f"{target}: is not empty; nothing is overwritten. Name a new folder")
     answerer = find_answerer(platform, tenant, model, folder, version)
+    if not is_whole(answerer.weights):
+        raise ExportError(f"{answerer.weights}: is not whole: a file is missing or changed; bring back a copy")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
         written = Path(scratch) / "model"

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from llm_assets import evaluations
-from llm_assets.corpora.serving import is_pinned, pin
+from llm_assets.corpora.serving import is_pinned, pin_in
 from llm_assets.models import lineage
 from llm_assets.models.cards import body, card, write_card
 from llm_assets.models.estimates import Estimate
 from llm_assets.models.gate import Decision, Figures, decide
 from llm_assets.models.lineage import Lineage, lineage_of
 from llm_assets.names import choose
+from llm_assets.training.checkpoints import is_whole
 from resources import state_schema as schema
 from resources.state import State, now
 from resources.tracking.tracker import Tracker
@@ -141,7 +142,7 @@ def rollback_model(platform: Platform, tenant: str, model: str) -> Promotion:
     """Go back to the version before, and pin: automation trains and evaluates, but promotes nothing until `resume`.
 
     Raises:
-        PromotionError: there is no version before, or its weights are gone.
+        PromotionError: there is no version before, or its weights are not whole.
     """
     state, table = platform.state, schema.promotions
     with state.lock(f"model/{tenant}/{model}"), _moving(state, tenant, model):
@@ -150,15 +151,16 @@ def rollback_model(platform: Platform, tenant: str, model: str) -> Promotion:
             now = f"version {rows[0]['version']} is the only one that was promoted" if rows else "none is promoted"
             raise PromotionError(f"{tenant}/{model}: {now}; there is none to go back to")
         back = _promotion(rows[1])
-        if not back.path.is_dir():
-            raise PromotionError(f"{tenant}/{model}: the weights of version {back.version} are not in {back.path}")
+        if not is_whole(back.path):
+            gone = f"the weights of version {back.version} are not whole in {back.path}"
+            raise PromotionError(f"{tenant}/{model}: {gone}; bring them back from a copy")
         made = lineage.find(state, tenant, model, back.version)
         with state.write() as connection:
             connection.execute(table.update().where(table.c.seq == rows[0]["seq"]).values(retired=True))
             if made is not None:
                 name = registered_name(tenant, model)
                 Tracker.of(platform).moved_in(connection, made.run_key, name, back.version)
-        pin(state, tenant, "model", model)
+            pin_in(state, connection, tenant, "model", model)
     return back
 
 

@@ -73,7 +73,8 @@ def test_a_pointer_that_cannot_be_written_whole_does_not_move(state: State) -> N
 
 def test_a_pin_holds_until_it_is_resumed_and_is_nobody_elses(state: State) -> None:
     for _ in range(2):
-        serving.pin(state, "acme", "index", "handbook")
+        with state.write() as connection:
+            serving.pin_in(state, connection, "acme", "index", "handbook")
     assert serving.is_pinned(state, "acme", "index", "handbook")
     assert not serving.is_pinned(state, "beta", "index", "handbook")
     assert not serving.is_pinned(state, "acme", "model", "handbook")

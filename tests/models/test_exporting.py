@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from llm_assets.models.answers import NothingPromotedError
-from llm_assets.models.children import TrainingError
 from llm_assets.models.exporting import ExportError, export
 from llm_assets.training.loading import load_tuned
 from tests.models.promoted import Promoted, promote_tiny
@@ -71,6 +70,7 @@ def test_nothing_is_overwritten_and_a_wrong_version_is_named(promoted: Promoted,
 def test_weights_that_are_not_whole_are_not_exported(tmp_path: Path) -> None:
     promoted = promote_tiny(tmp_path, save_tiny_model(tmp_path / "model"))
     (promoted.run.weights / "adapter_model.safetensors").write_bytes(b"broken")
-    with pytest.raises(TrainingError, match="is not whole"):
-        export(promoted.platform, "acme", promoted.spec.name, tmp_path / "out", merge=True)
+    for merge in (True, False):
+        with pytest.raises(ExportError, match="is not whole"):
+            export(promoted.platform, "acme", promoted.spec.name, tmp_path / "out", merge=merge)
     assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from resources import state_schema as schema
 from resources.language_model import LanguageModel
 from resources.platform import Platform
 
+WEIGHTS = "adapter_model.safetensors"
 FIGURES = {"accuracy": 0.8, "base_accuracy": 0.3, "accuracy_gain": 0.5}
 
 
@@ -58,10 +60,19 @@ def made(version: str = "v1", tenant: str = "acme", model: str = "m") -> Lineage
 
 
 def promote_at(platform: Platform, version: str, **who: str) -> bool:
-    """Promote a version whose weights are there."""
+    """Promote a version whose weights are some sealed bytes."""
     path = platform.runs("acme", "m") / version
-    path.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        sealed(path)
     return promote(platform, made(version, **who), path)
+
+
+def sealed(path: Path) -> None:
+    """Weights of some bytes: neither a gate nor a promotion opens them."""
+    written = path.with_name(f"{path.name}-written")
+    written.mkdir(parents=True)
+    (written / WEIGHTS).write_bytes(b"weights")
+    seal(written, path)
 
 
 def told(platform: Platform) -> list[tuple[str, str]]:
@@ -89,18 +100,40 @@ def test_promotion_moves_on_and_back_and_the_registry_is_told(platform: Platform
     assert told(platform) == moves
 
 
-def test_a_rollback_to_weights_that_are_gone_is_refused(platform: Platform) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda weights: weights.write_bytes(b"broken")])
+def test_a_rollback_to_weights_that_are_not_whole_is_refused(
+    platform: Platform, damage: Callable[[Path], object]
+) -> None:
     promote_at(platform, "v1")
     promote_at(platform, "v2")
-    (platform.runs("acme", "m") / "v1").rmdir()
-    with pytest.raises(PromotionError, match="the weights of version v1 are not in"):
+    damage(platform.runs("acme", "m") / "v1" / WEIGHTS)
+    with pytest.raises(PromotionError, match="the weights of version v1 are not whole in"):
         rollback_model(platform, "acme", "m")
     assert [entry.version for entry in history(platform.state, "acme", "m")] == ["v2", "v1"]
     assert not is_pinned(platform.state, "acme", "model", "m")
 
 
+def test_a_rollback_that_cannot_be_pinned_does_not_happen(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else automation would promote again what was just taken back."""
+
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    promote_at(platform, "v1")
+    promote_at(platform, "v2")
+    with monkeypatch.context() as patch:
+        patch.setattr("llm_assets.models.promotion.pin_in", full)
+        with pytest.raises(OSError, match="disk full"):
+            rollback_model(platform, "acme", "m")
+    assert [entry.version for entry in history(platform.state, "acme", "m")] == ["v2", "v1"]
+
+
 def test_of_many_promotions_at_once_one_is_promoted_and_none_is_lost_or_doubled(platform: Platform) -> None:
     versions = [f"v{n}" for n in range(4)] * 2
+    for version in set(versions):
+        sealed(platform.runs("acme", "m") / version)
     moved: list[str] = []
     barrier = threading.Barrier(len(versions))
 
@@ -162,9 +195,7 @@ def finished(platform: Platform, tmp_path: Path) -> tuple[FineTuneSpec, Run]:
     (base / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Base\n")
     model = LanguageModel("path:base", base, "b" * 32)
     run = Run(platform.runs("acme", "m") / "0123456789abcdef", "key", model, "data", TrainingSettings())
-    (tmp_path / "written").mkdir()
-    (tmp_path / "written" / "adapter_model.safetensors").write_bytes(b"weights")
-    seal(tmp_path / "written", run.weights)
+    sealed(run.weights)
     return FineTuneSpec("acme", tmp_path, FineTuneSettings.model_validate(settings)), run
 
 
