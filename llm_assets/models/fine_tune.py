@@ -15,7 +15,7 @@ from llm_assets.models.children import PLAIN, run_job
 from llm_assets.models.launching import Layout
 from llm_assets.models.settings import TrainingSettings
 from llm_assets.models.training_set import TRAIN, rows_digest
-from llm_assets.training.checkpoints import is_whole, sealed_digests
+from llm_assets.training.checkpoints import BROKEN, is_whole, put_aside, sealed_digests
 from llm_assets.training.jobs import SUMMARY, TrainJob, read_rows, result_folder, write_rows
 from llm_assets.training.reporting import METRICS
 from resources import processes
@@ -141,7 +141,7 @@ def train(
     if run.finished:
         _tidy(run)
         return False
-    shutil.rmtree(run.weights, ignore_errors=True)  # broken: sealed once, but not whole any more
+    put_aside(run.weights)
     run.path.mkdir(parents=True, exist_ok=True)
     data = run.path / "data.jsonl"
     write_rows(data, [dict(row) for row in rows if row["split"] == TRAIN])
@@ -167,8 +167,8 @@ def train(
 def _tidy(run: Run) -> None:
     """What a finished run needs no more. The text lives in the training set only."""
     (run.path / "data.jsonl").unlink(missing_ok=True)
-    for folder in ("pending", "checkpoints"):
-        shutil.rmtree(run.path / folder, ignore_errors=True)
+    for folder in (run.path / "pending", run.path / "checkpoints", *run.path.glob(f"{BROKEN}*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remember_documents(platform: Platform, spec: FineTuneSpec, run: Run, rows: Sequence[Mapping[str, Any]]) -> int:

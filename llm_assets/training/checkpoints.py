@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 SEAL = "COMPLETE.json"
 KEPT = 2  # the last may be broken by the disk: then the one before it is used
+BROKEN = "broken-"
 UNWANTED = ("training_args.bin", "README.md")  # a pickle that nobody reads, and a card that says nothing
+
+_log = logging.getLogger(__name__)
 
 
 def seal(folder: Path, target: Path) -> None:
@@ -39,10 +43,13 @@ def is_whole(folder: Path) -> bool:
     """Whether every file is there with the content it was sealed with.
 
     A process reads a file of weights once, and again where it was written or replaced since.
+
+    Raises:
+        OSError: a file is there and cannot be read, which says nothing of what is in it: another time it may be.
     """
     try:
         return all(_digest_once(folder / name) == digest for name, digest in sealed_digests(folder).items())
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return False
 
 
@@ -55,13 +62,28 @@ def sealed_digests(folder: Path) -> Mapping[str, str]:
     return json.loads((folder / SEAL).read_text(encoding="utf-8"))
 
 
-def latest_whole(checkpoints: Path) -> Path | None:
-    """The newest whole checkpoint; broken ones are removed."""
+def latest_whole(checkpoints: Path, say: Callable[[str], object] = _log.warning) -> Path | None:
+    """The newest whole checkpoint; broken ones are put aside.
+
+    Raises:
+        OSError: one cannot be read now.
+    """
     for folder in sorted(_all(checkpoints), reverse=True):
         if is_whole(folder):
             return folder
-        shutil.rmtree(folder)
+        put_aside(folder, say)
     return None
+
+
+def put_aside(folder: Path, say: Callable[[str], object] = _log.warning) -> None:
+    """Rename what is not whole any more, out of the way but kept: it was sealed once. Nothing there is fine."""
+    aside = folder.with_name(f"{BROKEN}{folder.name}")
+    if folder.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        say(
+            f"{folder} is not whole: a file is missing or changed; it is kept as {aside.name} until there is a result"
+        )
 
 
 def retain(checkpoints: Path, steps: Collection[int] = ()) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_assets.training import loading
-from llm_assets.training.checkpoints import checkpoint_name, is_whole, seal
+from llm_assets.training.checkpoints import checkpoint_name, is_whole, put_aside, seal
 from llm_assets.training.jobs import PROVENANCE, SUMMARY, TrainJob, result_folder, write_json
 from llm_assets.training.memory import peak_bytes
 from llm_assets.training.stopping import best_of
@@ -43,7 +43,7 @@ def keep_result(written: Path, run: Path, job: TrainJob, step: int, best: int) -
         best: the step whose weights are the result.
 
     Raises:
-        BrokenCheckpoint: those of an earlier step are not whole; the checkpoints are removed.
+        BrokenCheckpoint: those of an earlier step are not whole; the checkpoints are put aside.
     """
     if best != step:
         _take_weights(run / "checkpoints", best, written)
@@ -86,7 +86,7 @@ def summarise(trainer: TuningTrainer, run: Path, watch: Watch, course: Course, h
 def _take_weights(checkpoints: Path, step: int, written: Path) -> None:
     checkpoint = checkpoints / checkpoint_name(step)
     if not is_whole(checkpoint):
-        shutil.rmtree(checkpoints)
+        put_aside(checkpoints)  # or the next attempt would go on from the last one, to the same end
         raise BrokenCheckpoint(
             f"the weights of step {step}, where the validation loss was lowest, are broken on the disk; "
             "materialise again to train anew"

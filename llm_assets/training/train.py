@@ -94,7 +94,7 @@ def check_context(job: TrainJob) -> None:
 
 
 def _resume(run: Path, report: Reporter) -> str | None:
-    checkpoint = latest_whole(run / "checkpoints")
+    checkpoint = latest_whole(run / "checkpoints", report.say)
     if checkpoint is None:
         (run / METRICS).unlink(missing_ok=True)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,24 @@ def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
 def test_the_one_before_is_used_when_the_last_is_broken(tmp_path: Path) -> None:
     folder = checkpoints(tmp_path, 9, 10, 100)
     (folder / checkpoint_name(100) / "weights.safetensors").write_text("broken")
-    assert latest_whole(folder) == folder / checkpoint_name(10)
+    said: list[str] = []
+    assert latest_whole(folder, said.append) == folder / checkpoint_name(10)
     assert not (folder / checkpoint_name(100)).exists()
+    assert (folder / f"broken-{checkpoint_name(100)}" / "weights.safetensors").read_text() == "broken"
+    assert "kept as broken-checkpoint-00000100" in said[0]
     assert latest_whole(tmp_path / "none") is None
+
+
+def test_what_cannot_be_read_just_now_is_not_taken_for_broken(tmp_path: Path) -> None:
+    folder = checkpoints(tmp_path, 9, 10)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            is_whole(folder / checkpoint_name(10))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert latest_whole(folder) == folder / checkpoint_name(10)
 
 
 def test_two_are_kept(tmp_path: Path) -> None:
