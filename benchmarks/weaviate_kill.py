@@ -186,14 +186,14 @@ class Readers:
 
     def _by_alias(self, vector: np.ndarray) -> dict[str, str] | None:
         """None where the pointer and the alias were not of one collection from begin to end."""
-        from resources.vector_index.weaviate_schema import alias_name
+        from resources.vector_index.weaviate_schema import ClassNames
         from resources.vector_index.weaviate_states import View
 
         before = self._served()
         index = self._platform.index(self._spec.tenant)
         if index.published(self._spec.name) != before.snapshot.collection:
             return None  # the pointer has moved, the alias is about to
-        name = alias_name(self._spec.tenant, self._spec.name)
+        name = ClassNames(self._spec.tenant).alias(self._spec.name)
         with self._server.address.client() as client:
             found = client.collections.use(name).query.near_vector(
                 vector.tolist(), limit=K, filters=View(number := before.snapshot.version or 0, number).filter()

@@ -57,7 +57,9 @@ class Platform:
 
             settings = self.profile.weaviate
             connection = connection_of(settings, self.profile.state_dir / "weaviate")
-            self._weaviates[tenant] = WeaviateIndex(connection, tenant=tenant, settings=settings)
+            self._weaviates[tenant] = WeaviateIndex(
+                connection, tenant=tenant, settings=settings, installation=self.state.installation
+            )
         return self._weaviates[tenant]
 
     def runs(self, tenant: str, model: str) -> Path:

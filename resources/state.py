@@ -10,15 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from resources import locks
 from resources.databases import cause, found_version, is_sqlite, make_engine, other_version, read_url
-from resources.state_schema import SCHEMA_VERSION, metadata, schema_info
+from resources.state_schema import SCHEMA_VERSION, installation, metadata, schema_info
 
 Row = Mapping[str, Any]
 
@@ -50,6 +52,17 @@ class State:
     def engine(self) -> sa.Engine:
         """The SQLAlchemy engine, for modules that keep tables of their own in this database."""
         return self._engine
+
+    @cached_property
+    def installation(self) -> str:
+        """What tells this state database from every other one, made when it is first asked for."""
+        query = sa.select(installation.c.id)
+        if (row := self.first(query)) is None:
+            made = self.insert(installation).values(row=1, id=uuid4().hex[:12])
+            with self.write() as connection:
+                connection.execute(made.on_conflict_do_nothing())
+            row = self.first(query)
+        return str(row["id"]) if row else ""
 
     def lock(
         self,

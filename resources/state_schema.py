@@ -10,6 +10,14 @@ metadata = sa.MetaData()
 
 schema_info = sa.Table("schema_info", metadata, sa.Column("version", sa.Integer, nullable=False))
 
+# What a server that several state databases use knows this one by: one row.
+installation = sa.Table(
+    "installation",
+    metadata,
+    sa.Column("row", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String, nullable=False),
+)
+
 # What the project knows of each file of a source. `stamp` is cheap to compare (size and time, or an ETag);
 # `parse_key` is the digest of content and parser of the last attempt, `good_key` that of the version whose text the
 # documents table holds: they differ when a newer version of the file was quarantined.

@@ -42,7 +42,7 @@ def restore(
     """
     index, state = _weaviate(platform, tenant), platform.state
     with state.lock(f"corpus/{tenant}/{corpus}", on_wait=lambda name: log(f"waiting for another run ({name})")):
-        snapshot = index.bring_back(backup_id)
+        snapshot = index.bring_back(corpus, backup_id)
         log(f"{snapshot.collection} is back")
         earlier = serving.last_of(state, tenant, corpus, snapshot.collection)
         if earlier is None:

@@ -145,8 +145,9 @@ def _refuse_foreign_name(index: VectorIndex, spec: CorpusSpec) -> None:
     found = index.published(spec.name)
     if found is not None and found not in index.collections():
         raise VectorIndexError(
-            f"corpus {spec.id}: its name on the server leads to {found}, which is not this tenant's; "
-            "remove that alias or rename the corpus. What is served is as it was"
+            f"corpus {spec.id}: its name on the server leads to {found}, which is not this tenant's or is another "
+            "target's: remove that alias, rename the corpus, or give this target a name of its own in profiles.yml "
+            "(weaviate: {name: …}). What is served is as it was"
         )
 
 

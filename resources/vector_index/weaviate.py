@@ -32,12 +32,11 @@ from resources.vector_index.fusion import depth, fuse
 from resources.vector_index.hits import Rows, hits, scores
 from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Verification
 from resources.vector_index.rows import fitted
-from resources.vector_index.weaviate_backup import back_up, backups, restore_backup
+from resources.vector_index.weaviate_backup import back_up, backups, is_backup_of, restore_backup
 from resources.vector_index.weaviate_catalogue import Catalogue
 from resources.vector_index.weaviate_connection import Server, WeaviateConnection, open_server
 from resources.vector_index.weaviate_handle import Handle
 from resources.vector_index.weaviate_health import health
-from resources.vector_index.weaviate_schema import alias_name
 from resources.vector_index.weaviate_settings import ServerSettings
 from resources.vector_index.weaviate_states import States, View, write_states
 
@@ -76,13 +75,19 @@ class WeaviateIndex:
         connection: where the server is.
         tenant: whose collections these are; another tenant's are neither seen nor touched.
         settings: of the profile.
+        installation: of the state database; what another one's targets made is neither seen nor touched.
     """
 
     def __init__(
-        self, connection: WeaviateConnection, *, tenant: str, settings: ServerSettings | None = None
+        self,
+        connection: WeaviateConnection,
+        *,
+        tenant: str,
+        settings: ServerSettings | None = None,
+        installation: str = "",
     ) -> None:
         self.server: Server = open_server(connection, settings or ServerSettings())
-        self.catalogue = Catalogue(self.server, tenant)
+        self.catalogue = Catalogue(self.server, tenant, installation)
 
     def collections(self) -> list[str]:
         """The names of the tenant's collections, sorted."""
@@ -216,8 +221,12 @@ class WeaviateIndex:
     def published(self, corpus: str) -> str | None:
         """The collection that the alias leads to; the class's own name where it is no collection of the tenant."""
         target = self.catalogue.target(corpus)
-        owners = {handle.class_name: handle.name for handle in self.catalogue.handles()} if target else {}
-        return owners.get(target or "", target)
+        if target is None:
+            return None
+        owners = {handle.class_name: handle.name for handle in self.catalogue.handles()}
+        if target not in owners and not self.catalogue.exists(target):
+            return None  # an alias outlives its class
+        return owners.get(target, target)
 
     def health(self, collection: str) -> Mapping[str, str | int | float]:
         """Version, nodes, shards, objects and what waits to be indexed."""
@@ -225,22 +234,20 @@ class WeaviateIndex:
 
     def backups(self, corpus: str) -> list[tuple[str, str]]:
         """Ids and outcomes of the backups of a corpus's collections, in the order of their names and times."""
-        return backups(self.server, f"{alias_name(self.catalogue.names.owner, corpus)}__".lower())
+        return backups(self.server, self.catalogue.names.alias(corpus), self.catalogue.installation)
 
-    def bring_back(self, backup_id: str) -> Snapshot:
-        """Restore a collection from its backup. Returns its newest state.
+    def bring_back(self, corpus: str, backup_id: str) -> Snapshot:
+        """Restore a collection of a corpus from its backup. Returns its newest state.
 
         Raises:
-            VectorIndexError: no such backup of this tenant's, the collection is there, or tenants share it.
+            VectorIndexError: no such backup of that corpus, the collection is there, or tenants share it.
         """
         if self.server.settings.multi_tenancy:
             raise VectorIndexError(f"the backup '{backup_id}' holds other tenants' rows too: ask the server's owner")
-        if not backup_id.startswith(self.catalogue.names.prefix.lower()):
-            raise VectorIndexError(
-                f"the backup '{backup_id}' is not of this tenant's; `llm-assets backups` lists them"
-            )
+        if not is_backup_of(backup_id, self.catalogue.names.alias(corpus), self.catalogue.installation):
+            raise VectorIndexError(f"'{backup_id}' is no backup of '{corpus}'; `llm-assets backups` lists them")
         restore_backup(self.server, backup_id)
-        name = backup_id.rpartition("-")[0]
+        name = backup_id.partition("-")[0]
         handle = next(each for each in self.catalogue.handles() if each.class_name.lower() == name)
         return Snapshot(handle.name, handle.states().latest)
 

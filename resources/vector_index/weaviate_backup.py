@@ -16,14 +16,14 @@ _PAUSE = 0.2
 
 
 def back_up(handle: Handle) -> str:
-    """Back a collection up. Returns the backup's id, which begins with the class's name.
+    """Back a collection up. Returns the backup's id: the class's name, the installation and the moment.
 
     Raises:
         VectorIndexError: the server has no such module, or the backup failed.
     """
     name = handle.class_name
     moment = datetime.now(UTC).strftime("%Y%m%dt%H%M%S%f")
-    backup_id = f"{name.lower()}-{moment}"
+    backup_id = f"{name.lower()}-{handle.owned.installation}-{moment}"
     backend = _backend(handle.server)
     what = f"back up '{handle.name}'"
     handle.server.call(what, lambda client: client.backup.create(backup_id, backend, include_collections=[name]))
@@ -42,11 +42,19 @@ def restore_backup(server: Server, backup_id: str) -> None:
     _wait(server, what, lambda client: client.backup.get_restore_status(backup_id, backend))
 
 
-def backups(server: Server, prefix: str = "") -> list[tuple[str, str]]:
-    """Ids and states of the backups whose id begins with `prefix`."""
+def backups(server: Server, alias: str, installation: str) -> list[tuple[str, str]]:
+    """Ids and states of the backups of the collections of one corpus, given its alias."""
     backend = _backend(server)
     found = server.call("list the backups", lambda client: client.backup.list_backups(backend))
-    return sorted((each.backup_id, str(each.status.value)) for each in found if each.backup_id.startswith(prefix))
+    own = (each for each in found if is_backup_of(each.backup_id, alias, installation))
+    return sorted((each.backup_id, str(each.status.value)) for each in own)
+
+
+def is_backup_of(backup_id: str, alias: str, installation: str) -> bool:
+    """Whether a backup holds a collection of the corpus with that alias, made by that installation."""
+    class_name, _, rest = backup_id.partition("-")
+    # A class is called as the alias, the shape of the collection and its generation.
+    return class_name.rsplit("__", 2)[0] == alias.lower() and rest.rpartition("-")[0] == installation
 
 
 def _backend(server: Server) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from resources.vector_index.checks import checked_spec
@@ -13,7 +14,6 @@ from resources.vector_index.weaviate_schema import (
     SHARED,
     ClassNames,
     Ownership,
-    alias_name,
     class_definition,
     not_ours,
     retuned,
@@ -31,12 +31,14 @@ class Catalogue:
     Args:
         server: where they are.
         tenant: whose they are.
+        installation: another one's are neither used nor removed, whatever they are called.
     """
 
-    def __init__(self, server: Server, tenant: str) -> None:
-        self.server, self.tenant = server, tenant
-        self._shared = server.settings.multi_tenancy
-        self.names = ClassNames(SHARED if self._shared else tenant)
+    def __init__(self, server: Server, tenant: str, installation: str) -> None:
+        self.server, self.tenant, self.installation = server, tenant, installation
+        self._shared, name = server.settings.multi_tenancy, server.settings.name
+        self.names = ClassNames(SHARED if self._shared else tenant, name)
+        self._tenants = ClassNames(tenant, name)
         self._open: dict[str, Handle] = {}
 
     def collections(self) -> list[str]:
@@ -75,14 +77,14 @@ class Catalogue:
         Raises:
             VectorIndexError: somebody else has a class of that name, or tenants share one of another spec.
         """
-        owned = Ownership(self.names.owner, collection, generation, spec)
+        owned = Ownership(self.names.owner, collection, generation, spec, self.installation)
         name = self.names.of(collection, generation)
         handle = Handle(self.server, name, owned, self.tenant if self._shared else None)
         present = next((each for each in self._ours() if each.class_name == name), None)
         if present is None:
             self._refuse_foreign(name)
             definition = class_definition(owned, name, multi_tenancy=self._shared)
-            self.server.call(f"make '{collection}'", lambda client: _made(client, definition))
+            self.server.call(f"make '{collection}'", lambda client: self._made(client, definition))
         else:
             checked_spec(collection, present.owned.spec if present.name == collection else None, spec)
         if self._shared:
@@ -93,7 +95,7 @@ class Catalogue:
         """Bring the settings that can be changed in place up to `spec`."""
         if handle.owned.spec.tuning == spec.tuning:
             return
-        owned = Ownership(handle.owned.owner, handle.name, handle.owned.generation, spec)
+        owned = replace(handle.owned, spec=spec)
         handle.run(
             "change the settings of",
             lambda rows: rows.config.update(description=owned.description(), vector_config=retuned(spec)),
@@ -116,7 +118,7 @@ class Catalogue:
 
     def publish(self, corpus: str, handle: Handle) -> None:
         """Let the corpus's alias lead to a class; see `VectorIndex.publish`."""
-        name, target = alias_name(self.tenant, corpus), handle.class_name
+        name, target = self._tenants.alias(corpus), handle.class_name
         found = self.target(corpus)
         if found == target:
             return
@@ -126,10 +128,11 @@ class Catalogue:
                 f"publish '{corpus}'",
                 lambda client: client.alias.create(alias_name=name, target_collection=target),
             )
-        elif not found.startswith(self.names.prefix):
+        elif found not in {each.class_name for each in self._ours()} and self.exists(found):
             raise VectorIndexError(
-                f"the alias {name} at {self.server.connection.place} leads to {found}, which is not this tenant's: "
-                "remove the alias or rename the corpus"
+                f"the alias {name} at {self.server.connection.place} leads to {found}, which is not this tenant's or "
+                "is another target's: remove the alias, rename the corpus, or give this target a name of its own in "
+                "profiles.yml (weaviate: {name: …})"
             )
         else:
             self.server.call(
@@ -139,7 +142,7 @@ class Catalogue:
 
     def target(self, corpus: str) -> str | None:
         """The class that the corpus's alias leads to."""
-        name = alias_name(self.tenant, corpus)
+        name = self._tenants.alias(corpus)
         found = self.server.call(f"look up '{corpus}'", lambda client: client.alias.get(alias_name=name))
         return found.collection if found else None
 
@@ -148,7 +151,7 @@ class Catalogue:
 
         def run(client: Any) -> None:
             for name in client.alias.list_all(collection=old.class_name):
-                if name.startswith(ClassNames(self.tenant).prefix):
+                if name.startswith(self._tenants.prefix):
                     client.alias.update(alias_name=name, new_target_collection=new.class_name)
 
         self.server.call(f"publish '{old.name}'", run)
@@ -157,8 +160,11 @@ class Catalogue:
         classes = self.server.call("list the collections", lambda client: client.collections.list_all())
         for name, config in classes.items():
             owned = Ownership.read(config.description)
-            if owned and owned.owner == self.names.owner and name.startswith(self.names.prefix):
+            if owned and self._is_ours(owned) and name.startswith(self.names.prefix):
                 yield Handle(self.server, name, owned, self.tenant if self._shared else None)
+
+    def _is_ours(self, owned: Ownership) -> bool:
+        return (owned.owner, owned.installation) == (self.names.owner, self.installation)
 
     def _has_tenant(self, handle: Handle) -> bool:
         if not handle.tenant:
@@ -177,19 +183,29 @@ class Catalogue:
 
         return run
 
+    def exists(self, class_name: str) -> bool:
+        """Whether the server has a class of that name, whosever it is."""
+        return self.server.call(f"look for {class_name}", lambda client: client.collections.exists(class_name))
+
     def _refuse_foreign(self, name: str) -> None:
-        place = self.server.connection.place
         try:
-            taken = self.server.call(f"look for {name}", lambda client: client.collections.exists(name))
+            self.server.call(f"look for {name}", lambda client: self._refuse_in(client, name))
         except IndexUnavailable as error:
-            if "may not" in str(error):
-                return  # a key for this tenant's collections alone: the server will say if the name is taken
-            raise
-        if taken:
-            raise not_ours(name, place)
+            if "may not" not in str(
+                error
+            ):  # a key for this tenant's collections alone: the server says if it's taken
+                raise
 
+    def _refuse_in(self, client: Any, name: str) -> bool:
+        """Whether there is a class of ours of that name. Raises for somebody else's."""
+        if not client.collections.exists(name):
+            return False
+        owned = Ownership.read(client.collections.use(name).config.get(simple=True).description)
+        if owned is None or not self._is_ours(owned):
+            raise not_ours(name, self.server.connection.place, owned)
+        return True
 
-def _made(client: Any, definition: dict[str, Any]) -> None:
-    """Made again after a lost answer, the class is there already."""
-    if not client.collections.exists(definition["name"]):
-        client.collections.create(**definition)
+    def _made(self, client: Any, definition: dict[str, Any]) -> None:
+        """Made again after a lost answer, or by two at once, the class is there already."""
+        if not self._refuse_in(client, definition["name"]):
+            client.collections.create(**definition)

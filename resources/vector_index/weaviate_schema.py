@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from resources.vector_index.errors import VectorIndexError
 from resources.vector_index.protocol import IndexSpec
-from resources.vector_index.weaviate_settings import CollectionSettings
+from resources.vector_index.weaviate_settings import CollectionSettings, ServerSettings
 
 if TYPE_CHECKING:
     from weaviate.collections.classes.config import Property
 
-SHARED = "shared"  # stands for the tenant in the class names of collections that tenants share
+SHARED = "*"  # the owner of collections that tenants share; no tenant is called so
 OPEN = 2**40  # `valid_to` and `hidden_from` of a row that nothing has ended; JSON numbers hold it exactly
 PARTS = 64  # groups of rows, small enough to be searched exactly one by one
-_PREFIX = "LlmAssets"
 _EXACT = ("chunk_id", "doc_id", "uri", "language", "media_type")
 _STORED = ("text", "text_digest", "title", "row_digest", "state")
 
@@ -27,24 +26,26 @@ class ClassNames:
     """Names on the server. One tenant's begin with a prefix that no other tenant's have, for roles to name.
 
     Attributes:
-        owner: the tenant, or `shared`.
+        owner: the tenant, or `SHARED`.
+        target: `name` of the target's `ServerSettings`.
     """
 
     owner: str
+    target: str = ServerSettings().name
 
     @property
     def prefix(self) -> str:
-        """What every class of the owner begins with."""
-        return f"{_PREFIX}_{_escaped(self.owner, keep='')}__"
+        """What every class and alias of the owner begins with."""
+        owner = "_shared" if self.owner == SHARED else _escaped(self.owner, keep="")
+        return f"{self.target}_{owner}__"
 
     def of(self, collection: str, generation: int = 1) -> str:
         """The class of a collection; it gets a new generation when it is written anew."""
         return f"{self.prefix}{_escaped(collection, keep='_')}__g{generation}"
 
-
-def alias_name(tenant: str, corpus: str) -> str:
-    """The name under which everybody finds what is served of a corpus."""
-    return f"{ClassNames(tenant).prefix}{_escaped(corpus, keep='_')}"
+    def alias(self, corpus: str) -> str:
+        """The name under which everybody finds what is served of a corpus of the tenant."""
+        return f"{self.prefix}{_escaped(corpus, keep='_')}"
 
 
 def _escaped(text: str, keep: str) -> str:
@@ -57,16 +58,18 @@ class Ownership:
     """What a class says of itself in its description.
 
     Attributes:
-        owner: the tenant, or `shared`.
+        owner: the tenant, or `SHARED`.
         collection: the collection's name in this project.
         generation: how often the collection has been written anew.
         spec: what it was made with.
+        installation: of the state database that knows what of it is served.
     """
 
     owner: str
     collection: str
     generation: int
     spec: IndexSpec
+    installation: str
 
     def description(self) -> str:
         """As the server keeps it."""
@@ -183,9 +186,14 @@ def retuned(spec: IndexSpec) -> Any:
     return Reconfigure.Vectors.update(name=settings.vector_name, vector_index_config=graph)
 
 
-def not_ours(name: str, place: str) -> VectorIndexError:
-    """The error for a class that somebody else made."""
+def not_ours(name: str, place: str, owned: Ownership | None) -> VectorIndexError:
+    """The error for a class that is somebody else's, given what it says of itself."""
+    if owned is None:
+        return VectorIndexError(
+            f"Weaviate at {place} has a collection {name} that this project did not make: "
+            "rename the corpus or remove that collection"
+        )
     return VectorIndexError(
-        f"Weaviate at {place} has a collection {name} that this project did not make: "
-        "rename the corpus or remove that collection"
+        f"Weaviate at {place} has a collection {name} of another target, with a state database of its own: "
+        "give this target a name of its own in profiles.yml (weaviate: {name: …})"
     )

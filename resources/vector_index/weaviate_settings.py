@@ -30,6 +30,11 @@ class BackupSettings(_Settings):
 class ServerSettings(_Settings):
     """How a profile's Weaviate is used. Address and key come from WEAVIATE_URL and WEAVIATE_API_KEY alone."""
 
+    name: str = Field(
+        default="LlmAssets",
+        pattern=r"^[A-Z][A-Za-z0-9]{0,31}$",
+        description="What every collection and alias of this target begins with, so that several can use one server.",
+    )
     grpc_host: str | None = Field(default=None, description="By default the host of WEAVIATE_URL.")
     grpc_port: int | None = Field(default=None, ge=1, le=65535, description="By default 443 with https, else 50051.")
     multi_tenancy: bool = Field(

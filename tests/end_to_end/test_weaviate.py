@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resources.vector_index.weaviate_schema import alias_name
+from resources.vector_index.weaviate_schema import ClassNames
 from resources.weaviate_server import Address
 from tests.conftest import Project
 from tests.end_to_end.documents import corpus_yaml, write_documents
@@ -48,7 +48,7 @@ def test_the_chain_builds_changes_swaps_goes_back_and_restores(
 
     def alias() -> str:
         with weaviate_server.client() as client:
-            found = client.alias.get(alias_name=alias_name(TENANT, "handbook"))
+            found = client.alias.get(alias_name=ClassNames(TENANT).alias("handbook"))
         assert found
         return found.collection
 

@@ -122,6 +122,13 @@ def test_opening_it_again_keeps_what_is_there(state: State, state_url: str, lock
     assert documents(State(state_url, locks)) == documents(state)
 
 
+def test_a_state_database_has_a_name_of_its_own_that_stays(
+    state: State, state_url: str, locks: Path, tmp_path: Path
+) -> None:
+    assert state.installation == State(state_url, locks).installation
+    assert state.installation != State(f"sqlite:///{tmp_path / 'other.db'}", locks).installation
+
+
 def test_a_reader_sees_the_last_whole_state_while_another_writes(state: State) -> None:
     state.put(schema.documents, [document(1)])
     with state.write() as connection:

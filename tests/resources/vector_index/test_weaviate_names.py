@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,8 @@ from weaviate.classes.config import Configure
 from resources.vector_index import IndexSpec, VectorIndexError
 from resources.vector_index.weaviate import WeaviateIndex
 from resources.vector_index.weaviate_connection import WeaviateConnection
-from resources.vector_index.weaviate_schema import ClassNames, alias_name
+from resources.vector_index.weaviate_schema import SHARED, ClassNames
+from resources.vector_index.weaviate_settings import ServerSettings
 from resources.weaviate_server import Address
 from tests.resources.vector_index.corpus import DIMENSION, batches, chunk, chunks, digests
 
@@ -32,12 +34,26 @@ def tenant() -> str:
 
 
 @pytest.fixture
-def index(weaviate_server: Address, tenant: str) -> Iterator[WeaviateIndex]:
-    address = weaviate_server
-    index = WeaviateIndex(WeaviateConnection(address.url, address.grpc_port, api_key=address.key), tenant=tenant)
-    yield index
-    for collection in index.collections():
-        index.drop(collection)
+def opened(weaviate_server: Address, tenant: str) -> Iterator[Callable[..., WeaviateIndex]]:
+    """`opened(installation, **settings)`: the tenant's index as a target of that state database has it."""
+    address, made = weaviate_server, []
+    connection = WeaviateConnection(address.url, address.grpc_port, api_key=address.key)
+
+    def index_of(installation: str = "", **settings: Any) -> WeaviateIndex:
+        chosen = ServerSettings(**settings)
+        index = WeaviateIndex(connection, tenant=tenant, settings=chosen, installation=installation)
+        made.append(index)
+        return index
+
+    yield index_of
+    for index in made:
+        for collection in index.collections():
+            index.drop(collection)
+
+
+@pytest.fixture
+def index(opened: Callable[..., WeaviateIndex]) -> WeaviateIndex:
+    return opened()
 
 
 def test_the_alias_follows_what_is_published_and_goes_back(index, client, tenant):
@@ -48,7 +64,7 @@ def test_the_alias_follows_what_is_published_and_goes_back(index, client, tenant
     for place, title in ((0, "first"), (1, "second"), (0, "first"), (0, "first")):
         index.publish("book", snapshots[place])
         assert index.published("book") == snapshots[place].collection
-        rows = client.collections.use(alias_name(tenant, "book"))
+        rows = client.collections.use(ClassNames(tenant).alias("book"))
         found = rows.query.bm25("clause", query_properties=["search_text"], limit=3).objects
         assert {item.properties["title"] for item in found} == {title}
 
@@ -56,12 +72,12 @@ def test_the_alias_follows_what_is_published_and_goes_back(index, client, tenant
 def test_an_alias_in_other_hands_is_left_alone(index, client, tenant):
     foreign = f"Foreign{uuid4().hex[:8]}"
     client.collections.create(foreign, vector_config=Configure.Vectors.self_provided())
-    client.alias.create(alias_name=alias_name(tenant, "book"), target_collection=foreign)
+    client.alias.create(alias_name=ClassNames(tenant).alias("book"), target_collection=foreign)
     index.create("book__1", SPEC)
     with pytest.raises(VectorIndexError, match="not this tenant's"):
         index.publish("book", index.apply("book__1", None, batches(chunks(range(3))), []))
     assert index.published("book") == foreign
-    client.alias.delete(alias_name=alias_name(tenant, "book"))
+    client.alias.delete(alias_name=ClassNames(tenant).alias("book"))
     client.collections.delete(foreign)
 
 
@@ -75,19 +91,55 @@ def test_a_class_that_is_not_ours_is_neither_used_nor_removed(index, client, ten
     client.collections.delete(name)
 
 
-@pytest.mark.parametrize("other", ["a__b", "a_", "a_5f", "aa"])
+def test_two_targets_with_one_server_do_not_touch_each_others_collections(opened, client, tenant):
+    dev, prod = opened("dev"), opened("prod")
+    prod.create("book__1", SPEC)
+    served = prod.apply("book__1", None, batches(chunks(range(3))), [])
+    prod.publish("book", served)
+    assert dev.collections() == []
+    assert dev.latest("book__1") is None
+    dev.drop("book__1")
+    with pytest.raises(VectorIndexError, match=r"another target.*name of its own in profiles\.yml"):
+        dev.create("book__1", SPEC)
+    dev.create("book__2", SPEC)
+    with pytest.raises(VectorIndexError, match=r"another target's.*name of its own in profiles\.yml"):
+        dev.publish("book", dev.apply("book__2", None, batches(chunks(range(3))), []))
+    assert prod.published("book") == "book__1"
+    assert prod.count(served) == 3
+
+    named = opened("dev", name="Dev")
+    named.create("book__1", SPEC)
+    named.publish("book", named.apply("book__1", None, batches(chunks(range(5))), []))
+    assert named.published("book") == prod.published("book") == "book__1"
+    assert client.alias.exists(alias_name=ClassNames(tenant, "Dev").alias("book"))
+    named.drop("book__1")
+    assert prod.count(served) == 3
+
+
+def test_an_alias_whose_class_is_gone_is_taken_over(index, client, tenant):
+    for collection in ("book__1", "book__2"):
+        index.create(collection, SPEC)
+    index.publish("book", index.latest("book__1"))
+    index.drop("book__1")
+    assert index.published("book") is None
+    index.publish("book", index.latest("book__2"))
+    assert index.published("book") == "book__2"
+
+
+@pytest.mark.parametrize("other", ["a__b", "a_", "a_5f", "aa", SHARED, "shared"])
 def test_no_tenant_has_a_prefix_that_another_tenants_classes_begin_with(other):
     assert not ClassNames(other).of("book").startswith(ClassNames("a").prefix)
+    assert other == SHARED or not ClassNames(other).of("book").startswith(ClassNames(SHARED).prefix)
 
 
 def test_forgetting_writes_the_class_anew_and_the_alias_follows(index, client, tenant):
     index.create("book__1", SPEC)
     snapshot = index.apply("book__1", None, batches([*chunks(range(20)), chunk(50, text="zebrafinch")]), [])
     index.publish("book", snapshot)
-    before = client.alias.get(alias_name=alias_name(tenant, "book")).collection
+    before = client.alias.get(alias_name=ClassNames(tenant).alias("book")).collection
     replaced = index.forget("book__1", ["c000050"], [snapshot])
     index.tidy("book__1", list(replaced.values()), purge=True)
-    after = client.alias.get(alias_name=alias_name(tenant, "book")).collection
+    after = client.alias.get(alias_name=ClassNames(tenant).alias("book")).collection
     assert after != before
     assert not client.collections.exists(before)
     assert index.row_digests(replaced[snapshot]) == digests(chunks(range(20)))

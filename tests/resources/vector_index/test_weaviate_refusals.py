@@ -13,7 +13,7 @@ from weaviate.classes.tenants import Tenant, TenantActivityStatus
 from resources.vector_index import IndexSpec, IndexUnavailable, InvalidRows, Snapshot, VectorIndexError
 from resources.vector_index.weaviate import WeaviateIndex
 from resources.vector_index.weaviate_connection import WeaviateConnection, refuse_old
-from resources.vector_index.weaviate_schema import ClassNames
+from resources.vector_index.weaviate_schema import SHARED, ClassNames
 from resources.vector_index.weaviate_settings import ServerSettings
 from resources.weaviate_server import Address, ServerOptions, WeaviateServer
 from tests.resources.vector_index.corpus import DIMENSION, batches, chunk, chunks, digests, topic_vector
@@ -169,7 +169,7 @@ def test_tenants_share_a_collection_apart_and_an_inactive_one_is_said(weaviate_s
         f"c{number:06d}" for number in range(100, 105)
     }
     with weaviate_server.client() as client:
-        tenants = client.collections.use(ClassNames("shared").of("handbook")).tenants
+        tenants = client.collections.use(ClassNames(SHARED).of("handbook")).tenants
         tenants.update(Tenant(name="mt_two", activity_status=TenantActivityStatus.INACTIVE))
         with pytest.raises(VectorIndexError, match="not active"):
             second.search(theirs, text="clause", mode="text")

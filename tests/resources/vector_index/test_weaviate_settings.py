@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from resources.vector_index import IndexSpec, VectorIndexError
 from resources.vector_index.weaviate import WeaviateIndex
-from resources.vector_index.weaviate_backup import backups, restore_backup
 from resources.vector_index.weaviate_connection import WeaviateConnection
 from resources.vector_index.weaviate_schema import ClassNames
 from resources.vector_index.weaviate_settings import BackupSettings, CollectionSettings, ServerSettings
@@ -84,15 +83,18 @@ def test_japanese_is_found_with_the_corpus_tokenization(index, tokenization):
 
 
 def test_a_collection_is_backed_up_before_it_is_dropped_and_comes_back_whole(index, tenant):
-    index.create("book", _spec())
-    first = index.apply("book", None, batches(chunks(range(20))), [])
-    second = index.apply("book", first, batches([chunk(3, text="Changed.")]), ["c000004"])
+    index.create("book__1", _spec())
+    first = index.apply("book__1", None, batches(chunks(range(20))), [])
+    second = index.apply("book__1", first, batches([chunk(3, text="Changed.")]), ["c000004"])
     before = {snapshot: index.row_digests(snapshot) for snapshot in (first, second)}
-    index.drop("book")
+    index.drop("book__1")
     assert index.collections() == []
-    [(backup_id, state)] = backups(index.server, ClassNames(tenant).prefix.lower())
+    [(backup_id, state)] = index.backups("book")
     assert state == "SUCCESS"
-    restore_backup(index.server, backup_id)
-    assert index.latest("book") == second
+    for other in ("other", "boo"):
+        with pytest.raises(VectorIndexError, match="no backup of"):
+            index.bring_back(other, backup_id)
+    assert index.bring_back("book", backup_id) == second
+    assert index.latest("book__1") == second
     assert {snapshot: index.row_digests(snapshot) for snapshot in (first, second)} == before
     assert index.search(second, text="changed", vector=topic_vector("lease"), k=3)[0].chunk_id == "c000003"
