@@ -20,7 +20,7 @@ class Seen:
     Attributes:
         version: of its last listing, with the settings of what reads it.
         files: how many were listed.
-        since: when it began to change, seconds since the epoch; 0 while it does not.
+        since: when files began to arrive without settling, seconds since the epoch; 0 while they do not.
         done: the version that everything behind it is known to be up to date with.
         failures: listings in a row that failed.
     """

@@ -66,9 +66,14 @@ class Look:
         outcomes = self._listings.collect(sources)
         again = self._again([source for source in sources if _news(outcomes[source.id], seen[source.id])])
         for source in sources:
-            outcome = outcomes[source.id]
-            settled = outcome == again.get(source.id, outcome)
-            self.found.seen[source.id] = self._one(source, again.get(source.id, outcome), seen[source.id], settled)
+            first = outcomes[source.id]
+            latest = again.get(source.id, first)
+            settled = latest == first
+            if isinstance(
+                latest, Unfinished
+            ):  # what was listed is kept: the listing under way tells if it has settled
+                latest = first
+            self.found.seen[source.id] = self._one(source, latest, seen[source.id], settled)
         return self.found
 
     def _again(self, changed: Sequence[Watched]) -> Mapping[str, Outcome]:
@@ -102,35 +107,37 @@ class Look:
 
     def _listed(self, source: Watched, listing: Listing, seen: Seen, settled: bool) -> Seen:
         now = time.time()
-        current = replace(seen, version=listing.version, files=listing.files, since=seen.since or now)
+        since = 0.0 if settled else seen.since or now
+        current = replace(seen, version=listing.version, files=listing.files, since=since)
         if listing.version == seen.done:
             return replace(current, since=0.0)
-        if not settled and now - current.since < LONGEST_SECONDS:
+        if not settled and now - since < LONGEST_SECONDS:
             self._say(source, "files are still arriving")
             return current
         try:
-            done = self._follow(source, listing)
+            return self._follow(source, listing, current)
         except (StateError, ExamplesError) as error:
             self._say(source, str(error))
             return current
-        return replace(current, since=0.0, done=listing.version) if done else current
 
-    def _follow(self, source: Watched, listing: Listing) -> bool:
-        """Start what the change asks for. Returns whether everything behind the source is up to date with it."""
+    def _follow(self, source: Watched, listing: Listing, current: Seen) -> Seen:
+        """Start what the change asks for, or find everything behind the source up to date with it."""
+        done = replace(current, since=0.0, done=listing.version)
         if source.job is None:
             self._observe(source)
-            return True
+            return done
         attempts = progress.attempts(self._instance, source)
         decision = decide(source.id, listing.version, attempts, time.time())
         if progress.up_to_date(self._instance, source, listing.content):
-            return True
+            return done
         if isinstance(decision, Wait):
             self._say(source, decision.reason)
-        elif claim(self._platform.state, decision.key):
+            return current
+        if claim(self._platform.state, decision.key):
             self.found.requests += run_requests(source, listing, decision.key)
         else:
             self._say(source, "another daemon is starting the run")
-        return False
+        return replace(current, since=0.0)
 
     def _observe(self, source: Watched) -> None:
         version = source.content()

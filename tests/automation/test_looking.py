@@ -25,6 +25,7 @@ from llm_assets.watching.looking import Found, Look
 from llm_assets.watching.watched import Stage, Watched, of_models
 from resources.platform import Platform
 from resources.sources import SourceError, SourceFile, open_source
+from tests.polling import until
 
 JOB = "ingest_acme_handbook"
 
@@ -134,6 +135,37 @@ def test_files_that_are_still_arriving_are_waited_for_and_not_longer_than_a_minu
     grow()
     monkeypatch.setattr(looking, "LONGEST_SECONDS", 0.0)
     assert len(sensor.tick(grow).requests) == 1
+
+
+def test_files_that_arrive_after_a_long_run_are_waited_for_as_before(
+    sensor: Sensor, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grow() -> None:
+        with (folder / "growing.txt").open("a") as file:
+            file.write("more")
+
+    monkeypatch.setattr(looking, "LONGEST_SECONDS", 2.0)
+    sensor.tick()
+    sensor.tick()  # it is under way
+    time.sleep(2.1)  # longer than what changes without end is waited for
+    sensor.end(dg.DagsterRunStatus.SUCCESS, made=True)
+    grow()
+    assert "still arriving" in sensor.tick(grow).reasons[0]
+
+
+def test_a_source_whose_listing_outlasts_every_tick_is_run(
+    instance: dg.DagsterInstance, platform: Platform, folder: Path
+) -> None:
+    files = watched_folder(folder).list()
+
+    def slow() -> Sequence[SourceFile]:
+        time.sleep(0.15)
+        return files
+
+    sensor = Sensor(instance, platform, watched_folder(folder, list=slow))
+    sensor.listings = Listings(wait_seconds=0.05)
+    found = until(lambda: sensor.tick().requests, "the run", seconds=20)
+    assert [request.tags[progress.SOURCE_TAG] for request in found] == ["acme/handbook"]
 
 
 def test_files_that_have_not_changed_since_the_last_tick_have_settled(sensor: Sensor, folder: Path) -> None:
