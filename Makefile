@@ -1,7 +1,7 @@
 # make [demo]      the whole chain of the sample tenant (TARGET=weaviate: with that target of profiles.yml)
 # make dev         Dagster's UI and daemon (PORT=3000)
 # make tracking    MLflow's UI (PORT=5000)
-# make chain       every corpus and model that is configured; make report: the last run as Markdown
+# make chain       every corpus and model that is not manual; make report: the last chain as Markdown
 # make ci          what a change is checked with: lint, test, then chain and report on the target ci
 # make test-long   the tests that ci leaves to you (ARGS="-k name", as with test); make bench: the benchmarks
 # make demo-pools  accelerator slots, shared by two dozen runs
@@ -96,12 +96,11 @@ ci:
 	@status=0; $(MAKE) --no-print-directory chain TARGET=ci || status=$$?; \
 	  $(MAKE) --no-print-directory report TARGET=ci && exit $$status
 
-# Every corpus and every model that is configured: make chain TARGET=ci
+# Every corpus and every model that is configured and not manual: make chain TARGET=ci
 chain: install
-	@$(BIN)/python -W ignore -m dagster asset materialize -m llm_assets.definitions \
-	  --select 'not kind:"file"' --config-json '{"loggers": {"console": {}}}'
+	@$(BIN)/llm-assets chain
 
-# The last run as Markdown. An asset check of severity error that failed in it is a failure.
+# The last chain as Markdown. An asset check of severity error that failed in it is a failure.
 report: install
 	@$(BIN)/llm-assets report
 

@@ -1,15 +1,17 @@
-"""What the last run made, as Markdown for the page of a CI job, and whether CI may go on.
+"""What the last chain made, as Markdown for the page of a CI job, and whether CI may go on.
 
-`dagster asset materialize` ends well although an asset check of severity error failed, where that check does not
-block what is downstream; so the checks are read from the run.
+A run ends well although an asset check of severity error failed, where that check does not block what is downstream;
+so the checks are read from the runs. Runs that somebody else has started meanwhile are not of the chain.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_assets.chain import CHAIN_TAG
 from llm_assets.failures import failure_of
 from llm_assets.run_work import work_of_run
 from llm_assets.status import status
@@ -17,6 +19,7 @@ from llm_assets.status import status
 if TYPE_CHECKING:
     import dagster as dg
 
+    from llm_assets.chain import Chain
     from resources.platform import Platform
 
 SHOWN_QUARANTINED = 20
@@ -36,18 +39,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """What is published of a run.
+    """What is published of a chain.
 
     Attributes:
-        run_id: Dagster's; None where there was no run.
-        failed: what failed in it, in one sentence; None if it succeeded.
-        checks: that it evaluated.
+        run_ids: Dagster's, in the order of the runs.
+        failed: what failed in them, one sentence each.
+        checks: that they evaluated.
         work: what was computed, by kind.
         found: `status` of corpora and models.
     """
 
-    run_id: str | None
-    failed: str | None
+    run_ids: Sequence[str]
+    failed: Sequence[str]
     checks: Sequence[Check]
     work: Mapping[str, int]
     found: Mapping[str, list[dict[str, Any]]]
@@ -55,27 +58,31 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """Why CI must not go on; empty if it may."""
-        if self.run_id is None:
-            return ["there is no run: materialise first, with DAGSTER_HOME set to the project"]
-        failed = [self.failed] if self.failed else []
-        return failed + [
-            f"check {check.name} of {check.asset} failed{f': {check.said}' if check.said else ''}"
-            for check in self.checks
-            if check.error and not check.passed
+        return [
+            *self.failed,
+            *(
+                f"check {check.name} of {check.asset} failed{f': {check.said}' if check.said else ''}"
+                for check in self.checks
+                if check.error and not check.passed
+            ),
         ]
 
 
-def report(platform: Platform, instance: dg.DagsterInstance) -> Report:
-    """The report of the instance's newest run."""
-    runs = instance.get_runs(limit=1)
-    if not runs:
-        return Report(None, None, (), {}, status(platform))
-    run = runs[0]
+def report(platform: Platform, instance: dg.DagsterInstance, chain: Chain | None) -> Report:
+    """The report of a chain; None: there was none, which is a problem like another."""
+    import dagster as dg
+
+    runs: Sequence[dg.DagsterRun] = ()
+    if chain:
+        runs = instance.get_runs(filters=dg.RunsFilter(tags={CHAIN_TAG: chain.id}), ascending=True)
+    work = Counter[str]()
+    for run in runs:
+        work.update(work_of_run(instance, run.run_id))
     return Report(
-        run_id=run.run_id,
-        failed=_failed(instance, run),
-        checks=tuple(_checks(instance, run.run_id)),
-        work=work_of_run(instance, run.run_id),
+        run_ids=[run.run_id for run in runs],
+        failed=[*_not_run(chain, runs), *filter(None, (_failed(instance, run) for run in runs))],
+        checks=[check for run in runs for check in _checks(instance, run.run_id)],
+        work=work,
         found=status(platform),
     )
 
@@ -87,7 +94,7 @@ def markdown(told: Report, target: str) -> str:
     parts = [
         f"## llm-assets, target `{target}`",
         *verdict,
-        *([f"Run `{told.run_id}`: {work}."] if told.run_id else []),
+        *([f"Run {', '.join(f'`{run_id}`' for run_id in told.run_ids)}: {work}."] if told.run_ids else []),
         _section("Corpora", ("corpus", "documents", "quarantined", "passages", "served"), _corpora(told)),
         _section("Retrieval", *_metric_table(told.found["corpora"], "corpus")),
         _section("Models", *_metric_table(told.found["models"], "model", extra="promoted")),
@@ -95,6 +102,15 @@ def markdown(told: Report, target: str) -> str:
         _section("Quarantined", ("document", "reason"), _quarantined(told)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _not_run(chain: Chain | None, runs: Sequence[dg.DagsterRun]) -> list[str]:
+    if chain is None:
+        return ["there is no chain: llm-assets chain, with DAGSTER_HOME set to the project"]
+    if not chain.jobs:
+        return ["the last chain ended before its first run"]
+    begun = {run.job_name for run in runs}
+    return [f"job {job} of the last chain has no run" for job in chain.jobs if job not in begun]
 
 
 def _failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:

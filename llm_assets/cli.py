@@ -177,6 +177,7 @@ def _summary(_options: Any) -> None:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says the thing, the place and the way out; anything else is a bug and keeps its trace."""
+    from llm_assets.chain import ChainError
     from llm_assets.commands.report import ReportedError
     from llm_assets.corpora.rollback import RollbackError
     from llm_assets.forgetting import ForgetError
@@ -191,6 +192,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from resources.vector_index import VectorIndexError
 
     return (
+        ChainError,
         ConfigError,
         ExportError,
         ForgetError,

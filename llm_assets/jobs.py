@@ -99,12 +99,22 @@ def all_jobs(found: Sequence[Part], configured: Configured) -> list[Job]:
         found: `parts` of the loaded components.
         configured: what YAML says of them.
     """
-    by_hand = {name for name, settings in configured.settings.items() if settings.automation == MANUAL}
-    specs = [spec for part in found if part.buckets is None and part.id not in by_hand for spec in part.assets]
+    specs = [spec for part in _not_by_hand(found, configured) if part.buckets is None for spec in part.assets]
     over_all = [
         _job(verb, text, _of_stages(specs, stages), _whole(stages)) for verb, (text, stages) in OVER_ALL.items()
     ]
     return [job for job in [*over_all, *_of_each(found)] if job]
+
+
+def jobs_of_all(found: Sequence[Part], configured: Configured) -> list[str]:
+    """The jobs that make all that is not manual. Corpora in buckets come first: a model may learn from them."""
+    chosen, names = _not_by_hand(found, configured), job_names(found, "ingest")
+    parted = [names[part.id] for part in chosen if part.buckets]
+    return [*parted, "everything"] if len(parted) < len(chosen) else parted
+
+
+def _not_by_hand(found: Iterable[Part], configured: Configured) -> list[Part]:
+    return [part for part in found if configured.settings[part.id].automation != MANUAL]
 
 
 def _of_each(found: Sequence[Part]) -> Iterable[Job | None]:

@@ -133,6 +133,11 @@ def _write_tenant(project: Project, **tests: Any) -> None:
         gate={"metric": "loss", "better_than": "base"},
     )
     project.write("acme/places/defs.yaml", text)
+    parted = project.write("acme/parted/defs.yaml", corpus_yaml("parted", buckets=2)).parent
+    write_documents(parted / "documents", 5)
+    by_hand = {"automation": "manual", "source": {"path": "of/nobody"}}
+    project.write("acme/by_hand/defs.yaml", corpus_yaml("by_hand", **by_hand))
+    project.write("acme/parted_by_hand/defs.yaml", corpus_yaml("parted_by_hand", buckets=2, **by_hand))
 
 
 def shell(project: Project, command: str) -> subprocess.CompletedProcess[str]:
@@ -150,7 +155,9 @@ def test_every_command_works_in_a_fork_and_a_failed_check_of_severity_error_fail
     assert "target `ci`" in summary
     assert "All checks passed" in summary
     assert re.search(r"\| acme/handbook \| 7 \| 1 \|", summary), summary
+    assert re.search(r"\| acme/parted \| 5 \| 0 \|", summary), summary
     assert "| acme/places |" in summary
+    assert "by_hand" not in summary
     assert "broken.pdf" in summary
     for step in steps():
         if "upload-artifact" in step.get("uses", ""):
@@ -166,3 +173,11 @@ def test_every_command_works_in_a_fork_and_a_failed_check_of_severity_error_fail
     assert (
         "row_count of acme/handbook/vector_index failed" in Path(fork.environment["GITHUB_STEP_SUMMARY"]).read_text()
     )
+
+    fork.write("acme/handbook/defs.yaml", "type: llm_assets.components.Corpus\nattributes: {name: 7}\n")
+    done = shell(fork, "make chain TARGET=ci || true")
+    assert "acme/handbook/defs.yaml:2" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = shell(fork, commands()["Report"])
+    assert done.returncode != 0
+    assert "the last chain ended before its first run" in done.stderr
