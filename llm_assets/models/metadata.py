@@ -46,7 +46,7 @@ def of_tuned_model(run: fine_tune.Run, trained: bool, seconds: float, documents:
     return {
         "trained in this run": trained,
         "seconds": round(seconds, 1),
-        "steps in this run": len(figures) if trained else 0,
+        "steps in this run": summary["steps_of_last_process"] if trained else 0,
         "steps": summary["steps"],
         "examples": summary["examples"],
         "tokens": summary["tokens"],

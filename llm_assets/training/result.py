@@ -26,10 +26,11 @@ class BrokenCheckpoint(RuntimeError):
 
 def best_step(trainer: TuningTrainer, settings: dict[str, Any]) -> int:
     """The step whose weights are the result: the last, or with early stopping that of the lowest loss."""
-    early = settings["early_stopping"]
+    early, last = settings["early_stopping"], trainer.state.global_step
     if not early:
-        return trainer.state.global_step
-    return best_of(trainer.state.log_history, early["min_delta"]).step
+        return last
+    # Not 0: it may be over before it is measured.
+    return best_of(trainer.state.log_history, early["min_delta"]).step or last
 
 
 def keep_result(written: Path, run: Path, job: TrainJob, step: int, best: int) -> None:
@@ -64,6 +65,7 @@ def summarise(trainer: TuningTrainer, run: Path, watch: Watch, course: Course, h
         run / SUMMARY,
         {
             "steps": trainer.state.global_step,
+            "steps_of_last_process": watch.steps,
             "best_step": best,
             "stopped_early": watch.stopped_early,
             "examples": course.examples,

@@ -21,7 +21,6 @@ from llm_assets.training.disk import disk_full_said
 from llm_assets.training.encoding import IGNORED, Encoded
 from llm_assets.training.methods import base_of, wants_checkpointing
 from llm_assets.training.stopping import Patience, best_of
-from llm_assets.training.watch import NotFinite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,15 +40,23 @@ class TuningTrainer(DevicesTrainer):
         run: the run directory: checkpoints are written in `pending`, sealed and moved to `checkpoints`.
         validation: what is measured during the training.
         patience: when it stops early; the best checkpoint is kept then.
+        watch: one of its callbacks: knows what a step saw.
         named: as the Trainer's.
     """
 
     def __init__(
-        self, *, run: Path, validation: Sequence[Encoded], patience: Patience | None, devices: Devices, **named: Any
+        self,
+        *,
+        run: Path,
+        validation: Sequence[Encoded],
+        patience: Patience | None,
+        devices: Devices,
+        watch: Watch,
+        **named: Any,
     ) -> None:
-        super().__init__(devices=devices, compute_loss_func=completion_loss, **named)
+        super().__init__(devices=devices, compute_loss_func=completion_loss, callbacks=[watch], **named)
         self._run, self._validation, self._patience = run, validation, patience
-        self._here = devices
+        self._here, self._watch = devices, watch
         self.remove_callback(PrinterCallback)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -86,7 +93,7 @@ class TuningTrainer(DevicesTrainer):
     def _refuse_broken_weights(self, step: int) -> None:
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         if not all(bool(torch.isfinite(weight).all()) for weight in trained):
-            raise NotFinite(f"weights are no numbers after step {step}; lower learning_rate", step=step)
+            raise self._watch.not_finite(step, "weights are no numbers")
 
 
 def completion_loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | int | None = None) -> Tensor:
@@ -149,7 +156,7 @@ def make_trainer(
         train_dataset=list(course.pieces),
         eval_dataset=list(course.validation) or None,
         data_collator=_collate(settings, model, pad, here),
-        callbacks=[watch],
+        watch=watch,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
@@ -58,6 +59,11 @@ class Watch(TrainerCallback):
         self.step = 0
 
     @property
+    def steps(self) -> int:
+        """Done by this process: one that goes on has not done those before."""
+        return self.step - self._first_step
+
+    @property
     def tokens_per_second(self) -> float:
         """Real tokens, without padding, over the whole of this process' training."""
         tokens = self._tokens_until[self.step] - self._tokens_until[self._first_step]
@@ -82,10 +88,11 @@ class Watch(TrainerCallback):
         **_: Any,
     ) -> None:
         if logs and "eval_loss" in logs:
+            self._check(state.global_step, {"validation loss": logs["eval_loss"]})
             self._report.figures({**self._shown, "step": state.global_step, "eval_loss": logs["eval_loss"]})
             self._report.say(f"{self._label}: step {state.global_step}, validation loss {logs['eval_loss']:.4f}")
         elif logs and "loss" in logs:
-            self._check(state.global_step, loss=logs["loss"], gradient=logs.get("grad_norm", 0.0))
+            self._check(state.global_step, {"loss": logs["loss"], "gradient": logs.get("grad_norm", 0.0)})
             self._show(state, logs)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -98,7 +105,17 @@ class Watch(TrainerCallback):
             self.stopped_early = control.should_training_stop = True
             self._report.say(f"{self._label}: stops early; the loss was lowest at step {best.step}: {best.loss:.4f}")
 
-    def _check(self, step: int, **figures: float) -> None:
+    def not_finite(self, step: int, what: str) -> NotFinite:
+        """The error that says what is no number at a step, and what that step saw."""
+        seen = self._course.seen_in(step)
+        return NotFinite(
+            f"{self._label}: {what} at step {step}, which saw the examples {', '.join(seen)}. "
+            "Lower learning_rate, or look at these examples; the checkpoints before that step are whole",
+            step=step,
+            example_ids=seen,
+        )
+
+    def _check(self, step: int, figures: Mapping[str, float]) -> None:
         """Refuse to go on, or to keep a checkpoint, once something is no number.
 
         Raises:
@@ -106,13 +123,7 @@ class Watch(TrainerCallback):
         """
         for name, value in figures.items():
             if not math.isfinite(value):
-                seen = self._course.seen_in(step)
-                raise NotFinite(
-                    f"{self._label}: the {name} is {value} at step {step}, which saw the examples {', '.join(seen)}. "
-                    "Lower learning_rate, or look at these examples; the checkpoints before that step are whole",
-                    step=step,
-                    example_ids=seen,
-                )
+                raise self.not_finite(step, f"the {name} is {value}")
 
     def _show(self, state: TrainerState, logs: dict[str, float]) -> None:
         step, held = state.global_step, held_bytes()

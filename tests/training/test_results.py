@@ -76,6 +76,11 @@ def test_a_training_without_progress_stops_and_its_best_weights_are_the_result(t
     assert file_digest(tmp_path / "adapter" / weights) == file_digest(best)
 
 
+def test_a_training_that_was_over_before_it_was_measured_keeps_its_last_weights(tiny: Path, tmp_path: Path) -> None:
+    trained(tmp_path, tiny, max_steps=2, evaluate_every=100, validation=0.2, early_stopping={"patience": 2})
+    assert json.loads((tmp_path / "training.json").read_text())["best_step"] == 2
+
+
 def test_the_best_evaluation_is_found_in_the_record() -> None:
     history = [{"step": 1, "loss": 1.0}] + [
         {"step": step, "eval_loss": loss} for step, loss in ((2, 3.0), (4, 2.0), (6, 1.95), (8, 2.5))

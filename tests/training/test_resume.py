@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -51,6 +52,8 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(undisturbed: Path,
     assert checkpoint is not None
     assert not (tmp_path / "adapter").exists()
     assert trained(tmp_path, tiny, **WITH_CHANCE) == losses(undisturbed)
+    done = json.loads((tmp_path / "training.json").read_text())
+    assert (done["steps"], done["steps_of_last_process"]) == (24, 24 - int(checkpoint.name[-8:]))
     weights = "adapter/adapter_model.safetensors"
     assert file_digest(tmp_path / weights) == file_digest(undisturbed / weights)
 

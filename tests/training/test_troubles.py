@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from llm_assets.training import requirements
-from llm_assets.training.checkpoints import latest_whole
+from llm_assets.training.checkpoints import checkpoint_name, latest_whole
 from llm_assets.training.course import CourseError
 from llm_assets.training.disk import DiskFull, disk_full_said
 from llm_assets.training.failure import FAILURE, TrainingFailure, told
 from llm_assets.training.methods import MethodError, trainable
 from llm_assets.training.reporting import METRICS, Reporter
 from llm_assets.training.train import train
-from llm_assets.training.watch import NotFinite
+from llm_assets.training.watch import NotFinite, Watch
 from tests.training.tiny_jobs import tiny_job, trained
 
 SPARE_BYTES = 100_000  # less than a checkpoint, more than a line of figures
@@ -43,17 +45,42 @@ def test_a_loss_that_is_no_number_is_told_with_its_step_and_examples(tiny: Path,
     assert kept is None or int(kept.name[-8:]) < found["step"] or found["step"] == 1
 
 
-def test_the_examples_of_the_step_are_named(tmp_path: Path) -> None:
+class Breaking(Watch):
+    """Breaks a weight after the fourth step."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **named: Any) -> None:
+        super().on_step_end(args, state, control, **named)
+        if state.global_step == 4:
+            next(weight for weight in named["model"].parameters() if weight.requires_grad).data.fill_(math.inf)
+
+
+@pytest.mark.parametrize(
+    ("what", "changes"),
+    [
+        ("weights are no numbers", {"checkpoint_steps": 2}),
+        (
+            "the validation loss is nan",
+            {"checkpoint_steps": 3, "evaluate_every": 4, "early_stopping": {"patience": 1}},
+        ),
+    ],
+)
+def test_what_is_no_number_at_a_step_is_told_with_the_training_and_the_examples(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, changes: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("llm_assets.training.train.Watch", Breaking)
+    job = tiny_job(tmp_path, tiny, **changes)
     with pytest.raises(NotFinite), told(tmp_path):
-        raise NotFinite("the loss is nan", step=7, example_ids=["a", "b"])
-    assert failure(tmp_path) | {"peak_bytes": 0} == {
-        "kind": "NotFinite",
-        "message": "the loss is nan",
-        "step": 7,
-        "peak_bytes": 0,
-        "example_ids": ["a", "b"],
-    }
-    assert failure(tmp_path)["peak_bytes"] > 10**6
+        train(job, tmp_path, Reporter(tmp_path / METRICS, None))
+    found = failure(tmp_path)
+    assert found["message"].startswith(f"acme/tiny: {what} at step 4, which saw the examples e")
+    assert (found["kind"], found["step"]) == ("NotFinite", 4)
+    assert len(found["example_ids"]) > 1
+    assert found["peak_bytes"] > 10**6
+    assert all(name in found["message"] for name in found["example_ids"])
+    kept = latest_whole(tmp_path / "checkpoints")
+    assert kept is not None
+    assert kept.name == checkpoint_name(changes["checkpoint_steps"])
+    assert not (tmp_path / "adapter").exists()
 
 
 @pytest.mark.parametrize(
