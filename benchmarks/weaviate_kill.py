@@ -4,9 +4,10 @@
 
 The run is the project's own `vector_index.build` in a process of its own, on a real server of the benchmark's own.
 By turns the corpus gets a new shape (a new collection is built, checked and swapped in) or changed documents (a
-delta). The moment is random over the run's length; every third falls right after the served pointer has moved. Two
-readers ask all the while: the project's search, and a bare client by the alias with the filter of the served state.
-An answer is wrong if its passages aren't all of one verified state, or miss more than three of its ten nearest.
+delta). The moment is random over the run's length, or right after the served pointer has moved. Each change, moment
+and victim meet once in every twelve kills. Two readers ask all the while: the project's search, and a bare client by
+the alias alone, as README says. An answer is wrong if its passages aren't all of one verified state, or miss more
+than three of its ten nearest.
 Default: 12 kills; --full: 50.
 """
 
@@ -23,11 +24,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.chain import make_spec, write_documents
 from benchmarks.common import ROOT, report
+from benchmarks.weaviate_bare import search_served
 from llm_assets.corpora import chunks, documents, embeddings, serving, vector_index
 from llm_assets.corpora.chunks import chunks_table
 from llm_assets.corpora.opening import open_chunker, open_source, open_store, parse_options
@@ -42,12 +45,12 @@ if TYPE_CHECKING:
     from llm_assets.corpora.settings import CorpusSpec
     from resources.weaviate_server import WeaviateServer
 
-Way = Callable[["np.ndarray"], "dict[str, str] | None"]
+Way = Callable[["np.ndarray"], dict[str, str]]
 
 DOCUMENTS, CHANGED = 60, 6
 K, MISSES = 10, 3
 PATIENCE = 300  # seconds of a run that nobody kills
-VICTIMS = ("run", "server", "both")
+EVERY = list(product(("build", "delta"), (True, False), ("run", "server", "both")))  # change, at the swap, victim
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,6 @@ class Readers:
             except Exception as error:
                 self.answers.wrong.append(f"{name}: {error!r}")
                 continue
-            if found is None:
-                continue
             self.answers.given[name] += 1
             allowed = [*allowed, *self._contents[-2:]]  # the next round may have begun meanwhile
             if not any(content.explains(vector, found) for content in allowed):
@@ -184,23 +185,13 @@ class Readers:
         hits = index.search(self._served().snapshot, vector=vector, mode="vector", k=K)
         return {hit.chunk_id: hit.text for hit in hits}
 
-    def _by_alias(self, vector: np.ndarray) -> dict[str, str] | None:
-        """None where the pointer and the alias were not of one collection from begin to end."""
+    def _by_alias(self, vector: np.ndarray) -> dict[str, str]:
         from resources.vector_index.weaviate_schema import ClassNames
-        from resources.vector_index.weaviate_states import View
 
-        before = self._served()
-        index = self._platform.index(self._spec.tenant)
-        if index.published(self._spec.name) != before.snapshot.collection:
-            return None  # the pointer has moved, the alias is about to
         name = ClassNames(self._spec.tenant).alias(self._spec.name)
         with self._server.address.client() as client:
-            found = client.collections.use(name).query.near_vector(
-                vector.tolist(), limit=K, filters=View(number := before.snapshot.version or 0, number).filter()
-            )
-        if self._served() != before:
-            return None
-        return {str(item.properties["chunk_id"]): str(item.properties["text"]) for item in found.objects}
+            found = search_served(client, name, vector.tolist(), K)
+        return {str(item.properties["chunk_id"]): str(item.properties["text"]) for item in found}
 
 
 class Campaign:
@@ -211,6 +202,7 @@ class Campaign:
         self.platform = open_platform(folder, ServerSettings())
         self.shape, self.lasted, self.landed = 0, {"build": 2.0, "delta": 1.0}, Counter[str]()
         self.different: list[str] = []
+        self.plan: list[tuple[str, bool, str]] = []
         write_documents(folder, DOCUMENTS)
         self.contents = [prepare(self.platform, self.spec)]
         self.undisturbed("build")
@@ -232,15 +224,17 @@ class Campaign:
 
     def round(self, number: int) -> None:
         """One change with one kill in it."""
-        kind, victim = ("build", "delta")[number % 2], VICTIMS[number // 2 % 3]
+        if not self.plan:
+            self.plan = self.random.sample(EVERY, len(EVERY))
+        kind, at_swap, victim = self.plan.pop()
         self._change(kind, number)
         before = serving.served(self.platform.state, self.spec.tenant, self.spec.name)
         process = started(self.folder, self.shape)
-        at_swap = number % 3 == 2
         self._await_moment(process, before, at_swap, self.random.uniform(0, 1.05 * self.lasted[kind]))
         alive = process.poll() is None
         self._kill(victim, process)
-        self.landed["at the swap" if at_swap else f"in the {kind}" if alive else "after the run"] += 1
+        moment = "at the swap" if at_swap else "in the middle" if alive else "after the end"
+        self.landed[f"{victim}, {moment} of a {kind}"] += 1
         print(f"{number + 1:3} {kind}: killed {victim}{' at the swap' if at_swap else ''}", flush=True)
         self.undisturbed(kind)
 
@@ -278,7 +272,7 @@ class Campaign:
         assert now is not None
         if index.row_digests(now.snapshot) != self.contents[-1].digests:
             return "other rows are served"
-        if index.published(spec.name) != now.snapshot.collection:
+        if index.published(spec.name) != now.snapshot:
             return "the alias leads elsewhere"
         if problems := index.verify(now.snapshot, len(self.contents[-1].digests)).problems():
             return "; ".join(problems)

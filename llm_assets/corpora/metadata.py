@@ -47,6 +47,6 @@ def of_index(report: BuildReport) -> dict[str, Any]:
         "chunks deleted in this run": report.deleted,
         **({"recall@10 against exact search": report.verification.recall} if report.verification else {}),
         **{name: round(value, 4) for name, value in report.metrics.items()},
-        **({"name on the server leads to": report.published} if report.published else {}),
+        **({"name on the server leads to": report.published.collection} if report.published else {}),
         **report.health,
     }

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_assets.corpora import serving
+from llm_assets.corpora import publishing, serving
 from llm_assets.corpora.chunks import CHUNK_COLUMNS, chunks_table, chunks_version
 from llm_assets.corpora.serving import Served
 from resources.digests import digest
-from resources.vector_index.errors import VectorIndexError
 from resources.vector_index.protocol import IndexSpec, Snapshot, Verification
 
 if TYPE_CHECKING:
@@ -52,7 +51,9 @@ class BuildReport:
         problems: why it is not served; empty if it is.
         served: what is served after the run; None if nothing ever was.
         pinned: a rollback holds what is served until it is resumed.
-        published: the collection that the corpus's name on the server leads to; None where there is no server.
+        published: what the corpus's name on the server leads to; None where there is no server.
+        name_problem: why it does not lead to what is served.
+        astray: that it did not before this run.
         health: of the server, by name; empty where there is none.
     """
 
@@ -65,15 +66,10 @@ class BuildReport:
     problems: list[str] = field(default_factory=list)
     served: Served | None = None
     pinned: bool = False
-    published: str | None = None
+    published: Snapshot | None = None
+    name_problem: str | None = None
+    astray: str | None = None
     health: Mapping[str, str | int | float] = field(default_factory=dict)
-
-    @property
-    def name_problem(self) -> str | None:
-        """Why others who search by the corpus's name do not find what is served; None if they do."""
-        if self.served is None or self.published in (None, self.served.snapshot.collection):
-            return None
-        return f"leads to {self.published}, served is {self.served.snapshot.collection}"
 
 
 def build(
@@ -110,17 +106,16 @@ def build(
     now = serving.served(state, spec.tenant, spec.name)
     pinned = serving.is_pinned(state, spec.tenant, "index", spec.name)
     settings = search_settings(spec, store)
-    lost = index.latest(collection) is None
+    lost, astray = index.latest(collection) is None, publishing.astray(publishing.name_leads_to(index, spec), now)
     if now and (now.content, now.settings) == (content, settings) and not lost and not rebuild:
-        return _published(index, spec, BuildReport(now.snapshot, content, served=now, pinned=pinned))
-    _refuse_foreign_name(index, spec)
+        return _published(index, spec, BuildReport(now.snapshot, content, served=now, pinned=pinned, astray=astray))
     if lost:
         _retire_lost(state, spec, collection)
         now = serving.served(state, spec.tenant, spec.name)
     index.create(collection, shape)
     chunks = chunks_table(platform, spec.tenant, spec.name)
     report = _update(index, collection, content, chunks, store, rebuild, log)
-    report.pinned = pinned
+    report.pinned, report.astray = pinned, astray
     report.verification = index.verify(report.snapshot, chunks.count())
     report.problems = report.verification.problems(spec.settings.index.min_recall)
     if not report.problems and evaluate:
@@ -136,21 +131,6 @@ def build(
     return report
 
 
-def _refuse_foreign_name(index: VectorIndex, spec: CorpusSpec) -> None:
-    """Found out before anything is written, not after it is served.
-
-    Raises:
-        VectorIndexError: the corpus's name on the server leads to what is not this tenant's.
-    """
-    found = index.published(spec.name)
-    if found is not None and found not in index.collections():
-        raise VectorIndexError(
-            f"corpus {spec.id}: its name on the server leads to {found}, which is not this tenant's or is another "
-            "target's: remove that alias, rename the corpus, or give this target a name of its own in profiles.yml "
-            "(weaviate: {name: …}). What is served is as it was"
-        )
-
-
 def _retire_lost(state: State, spec: CorpusSpec, collection: str) -> None:
     """A collection that is gone begins anew: its earlier states can neither be served nor gone back to."""
     kept = serving.history(state, spec.tenant, spec.name)
@@ -160,9 +140,11 @@ def _retire_lost(state: State, spec: CorpusSpec, collection: str) -> None:
 def _published(index: VectorIndex, spec: CorpusSpec, report: BuildReport) -> BuildReport:
     """Let the corpus's name lead to what is served; a run that was killed before it could is made good."""
     if report.served:
-        collection = report.served.snapshot.collection
         index.publish(spec.name, report.served.snapshot)
-        report.published, report.health = index.published(spec.name), index.health(collection)
+        report.published = index.published(spec.name)
+        report.name_problem = publishing.name_problem(report.published, report.served)
+        report.health = index.health(report.served.snapshot.collection)
+    report.astray = report.astray if report.published else None  # there is no server
     return report
 
 

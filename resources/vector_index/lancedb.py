@@ -191,7 +191,7 @@ class LanceIndex:
     def publish(self, corpus: str, snapshot: Snapshot) -> None:
         """Nobody reads a folder by a corpus's name: the served pointer is all there is."""
 
-    def published(self, corpus: str) -> str | None:
+    def published(self, corpus: str) -> Snapshot | None:
         """There are no such names."""
         return None
 

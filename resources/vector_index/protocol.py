@@ -239,8 +239,8 @@ class VectorIndex(Protocol):
         """
         ...
 
-    def published(self, corpus: str) -> str | None:
-        """The collection that the corpus's name leads to; None without such a name."""
+    def published(self, corpus: str) -> Snapshot | None:
+        """The state that the corpus's name leads to; None without such a name."""
         ...
 
     def health(self, collection: str) -> Mapping[str, str | int | float]:

@@ -215,18 +215,22 @@ class WeaviateIndex:
         return Snapshot(collection, states.latest)
 
     def publish(self, corpus: str, snapshot: Snapshot) -> None:
-        """Move the corpus's alias to the class of what is served."""
-        self.catalogue.publish(corpus, self._found(snapshot.collection))
+        """Say in the class what of it is served, and move the corpus's alias there."""
+        handle = self._found(snapshot.collection)
+        states, number = handle.states(), numbered(snapshot)
+        if states.served != number:
+            write_states(handle, replace(states, served=number))
+        self.catalogue.publish(corpus, handle)
 
-    def published(self, corpus: str) -> str | None:
-        """The collection that the alias leads to; the class's own name where it is no collection of the tenant."""
+    def published(self, corpus: str) -> Snapshot | None:
+        """The state that the alias leads to; of a class that is no collection of the tenant, its own name."""
         target = self.catalogue.target(corpus)
         if target is None:
             return None
-        owners = {handle.class_name: handle.name for handle in self.catalogue.handles()}
-        if target not in owners and not self.catalogue.exists(target):
-            return None  # an alias outlives its class
-        return owners.get(target, target)
+        for handle in self.catalogue.handles():
+            if handle.class_name == target:
+                return Snapshot(handle.name, handle.states().served)
+        return Snapshot(target, None) if self.catalogue.exists(target) else None  # an alias outlives its class
 
     def health(self, collection: str) -> Mapping[str, str | int | float]:
         """Version, nodes, shards, objects and what waits to be indexed."""

@@ -138,7 +138,7 @@ def _properties(settings: CollectionSettings) -> list[Property]:
     return [
         *(text(name, filtered=True) for name in _EXACT),
         *(text(name, filtered=False) for name in _STORED),
-        *(number(name) for name in ("ordinal", "page")),
+        *(number(name) for name in ("ordinal", "page", "served", "served_base")),
         *(number(name, ranged=True) for name in ("valid_from", "valid_to", "hidden_from")),
         number("part", filtered=True),
         headings,

@@ -5,7 +5,9 @@ number that nobody reads yet: new rows begin with it, replaced ones end with it,
 number is served. So a reader of an earlier number sees all of that state and nothing of the change, and going back
 copies only what differs. `hidden_from` takes a forgotten row out of the states from that number on.
 
-Which numbers there are is kept in one object of the collection itself, so that it travels with a backup.
+Which numbers there are is kept in one object of the collection itself, so that it travels with a backup. The same
+object tells those who search by the alias which number is served: `served`, and the `served_base` that rows are valid
+at.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class States:
         ended: about how many rows the newest state does not show.
         writing: a change was begun; if nobody is at it, its writer was killed.
         soiled: rows were replaced or removed, whose bytes the server's files may still hold.
+        served: the state that readers by the corpus's alias are to read; 0 before one was published.
     """
 
     latest: int = 0
@@ -47,10 +50,16 @@ class States:
     ended: int = 0
     writing: bool = False
     soiled: bool = False
+    served: int = 0
 
     def view(self, number: int) -> View:
         """How the rows of a state are told from the others."""
         return View(number, self.reads.get(number, number))
+
+    @property
+    def named(self) -> set[int]:
+        """The state that the alias leads to, if any."""
+        return {self.served} if self.served and self.holds(self.served) else set()
 
     def holds(self, number: int) -> bool:
         """Whether a state can be read."""
@@ -111,7 +120,9 @@ def write_states(handle: Handle, states: States) -> None:
     """Put it in place of what was there; no state shows the object itself."""
     from weaviate.classes.data import DataObject
 
+    view = states.view(states.served)
     told = {"state": json.dumps(asdict(states)), "valid_from": 0, "valid_to": 0, "hidden_from": 0}
+    told |= {"served": view.number, "served_base": view.base}
     kept = DataObject(properties=told, uuid=STATE_ID)
     handle.run("write the states of", lambda rows: rows.data.insert_many([kept]))
     handle.remember(states)

@@ -144,11 +144,12 @@ def forgotten(
     for snapshot in kept:
         if not states.holds(numbered(snapshot)):
             raise gone(snapshot)
-    first, old = states.latest + 1, sorted({*map(numbered, kept), states.latest})
+    first, old = states.latest + 1, sorted({*map(numbered, kept), states.latest} | states.named)
     new = {number: first + place for place, number in enumerate(old)}
     _hide(handle, ids, first)
     reads = {new[number]: states.view(number).base for number in old}
-    states = replace(states, latest=new[old[-1]], reads={**states.reads, **reads}, soiled=True)
+    latest, served_now = new[old[-1]], new.get(states.served, states.served)
+    states = replace(states, latest=latest, served=served_now, reads={**states.reads, **reads}, soiled=True)
     write_states(handle, states)
     return states, {Snapshot(handle.name, number): Snapshot(handle.name, after) for number, after in new.items()}
 
@@ -173,7 +174,7 @@ def tidied(handle: Handle, states: States, kept: Sequence[Snapshot], *, purge: b
 
     First the states are taken off the list, then readers that still have one open get `GRACE` seconds.
     """
-    numbers = {*map(numbered, kept), states.latest}
+    numbers = {*map(numbered, kept), states.latest} | states.named
     for snapshot in kept:
         if not states.holds(numbered(snapshot)):
             raise gone(snapshot)

@@ -58,4 +58,4 @@ def test_two_targets_on_one_server_leave_each_other_alone(spec, target):
     run_chain(named, spec)
     compact(named)
     assert prod.index(spec.tenant).count(served.snapshot) == served.rows
-    assert prod.index(spec.tenant).published(spec.name) == served.snapshot.collection
+    assert prod.index(spec.tenant).published(spec.name) == served.snapshot

@@ -83,10 +83,10 @@ def _fit_to_serve(report: vector_index.BuildReport) -> dg.AssetCheckResult:
 
 
 def _name_leads_to_served(report: vector_index.BuildReport) -> dg.AssetCheckResult:
-    """True where there is no server: nobody searches by a name then."""
+    """True where there is no server: nobody searches by a name then. A warning where it had to be set right."""
     return dg.AssetCheckResult(
-        passed=report.name_problem is None,
+        passed=report.name_problem is None and report.astray is None,
         check_name="name_leads_to_served",
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=report.name_problem,
+        severity=dg.AssetCheckSeverity.ERROR if report.name_problem else dg.AssetCheckSeverity.WARN,
+        description=report.name_problem or report.astray,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,15 +11,16 @@ import pytest
 from weaviate import WeaviateClient
 from weaviate.classes.config import Configure
 
-from resources.vector_index import IndexSpec, VectorIndexError
+from resources.vector_index import IndexSpec, Snapshot, VectorIndexError
 from resources.vector_index.weaviate import WeaviateIndex
 from resources.vector_index.weaviate_connection import WeaviateConnection
 from resources.vector_index.weaviate_schema import SHARED, ClassNames
 from resources.vector_index.weaviate_settings import ServerSettings
 from resources.weaviate_server import Address
-from tests.resources.vector_index.corpus import DIMENSION, batches, chunk, chunks, digests
+from tests.resources.vector_index.corpus import DIMENSION, batches, chunk, chunks, digests, topic_vector
 
 SPEC = IndexSpec(DIMENSION)
+README = Path(__file__).parents[3] / "README.md"
 
 
 @pytest.fixture
@@ -63,10 +65,43 @@ def test_the_alias_follows_what_is_published_and_goes_back(index, client, tenant
         snapshots.append(index.apply(collection, None, batches(chunks(range(3), title=title)), []))
     for place, title in ((0, "first"), (1, "second"), (0, "first"), (0, "first")):
         index.publish("book", snapshots[place])
-        assert index.published("book") == snapshots[place].collection
+        assert index.published("book") == snapshots[place]
         rows = client.collections.use(ClassNames(tenant).alias("book"))
         found = rows.query.bm25("clause", query_properties=["search_text"], limit=3).objects
         assert {item.properties["title"] for item in found} == {title}
+
+
+def _readme_search() -> Callable[..., list[Any]]:
+    """The function that README gives to those who search by the alias, with nothing of this project."""
+    [block] = [part for part in README.read_text("utf-8").split("```python")[1:] if "def search_served(" in part]
+    names: dict[str, Any] = {}
+    exec(block.split("```")[0], names)
+    return names["search_served"]
+
+
+def test_readers_by_the_alias_see_what_is_served_and_nothing_else(index, client, tenant):
+    search, alias = _readme_search(), ClassNames(tenant).alias("book")
+
+    def found() -> dict[str, Any]:
+        rows = search(client, alias, topic_vector("lease").tolist(), 50)
+        return {row.properties["chunk_id"]: row.properties["row_digest"] for row in rows}
+
+    index.create("book__1", SPEC)
+    old, new = chunks(range(6)), [*chunks([0]), *chunks(range(2, 9), title="new")]
+    first = index.apply("book__1", None, batches(old), [])
+    index.publish("book", first)
+    second = index.apply("book__1", first, batches(new), ["c000001"])
+    assert found() == digests(old)
+    index.publish("book", second)
+    assert found() == digests(new)
+    index.tidy("book__1", [second], purge=True)
+    assert found() == digests(new)
+    index.publish("book", index.restore(second))
+    replaced = index.forget("book__1", ["c000003"], [second])
+    assert "c000003" not in found()
+    index.tidy("book__1", [replaced[second]], purge=True)
+    assert found().keys() == digests(new).keys() - {"c000003"}
+    assert index.published("book") == replaced[second]
 
 
 def test_an_alias_in_other_hands_is_left_alone(index, client, tenant):
@@ -76,7 +111,7 @@ def test_an_alias_in_other_hands_is_left_alone(index, client, tenant):
     index.create("book__1", SPEC)
     with pytest.raises(VectorIndexError, match="not this tenant's"):
         index.publish("book", index.apply("book__1", None, batches(chunks(range(3))), []))
-    assert index.published("book") == foreign
+    assert index.published("book") == Snapshot(foreign, None)
     client.alias.delete(alias_name=ClassNames(tenant).alias("book"))
     client.collections.delete(foreign)
 
@@ -104,13 +139,13 @@ def test_two_targets_with_one_server_do_not_touch_each_others_collections(opened
     dev.create("book__2", SPEC)
     with pytest.raises(VectorIndexError, match=r"another target's.*name of its own in profiles\.yml"):
         dev.publish("book", dev.apply("book__2", None, batches(chunks(range(3))), []))
-    assert prod.published("book") == "book__1"
+    assert prod.published("book") == served
     assert prod.count(served) == 3
 
     named = opened("dev", name="Dev")
     named.create("book__1", SPEC)
-    named.publish("book", named.apply("book__1", None, batches(chunks(range(5))), []))
-    assert named.published("book") == prod.published("book") == "book__1"
+    named.publish("book", own := named.apply("book__1", None, batches(chunks(range(5))), []))
+    assert (named.published("book"), prod.published("book")) == (own, served)
     assert client.alias.exists(alias_name=ClassNames(tenant, "Dev").alias("book"))
     named.drop("book__1")
     assert prod.count(served) == 3
@@ -123,7 +158,7 @@ def test_an_alias_whose_class_is_gone_is_taken_over(index, client, tenant):
     index.drop("book__1")
     assert index.published("book") is None
     index.publish("book", index.latest("book__2"))
-    assert index.published("book") == "book__2"
+    assert index.published("book") == index.latest("book__2")
 
 
 @pytest.mark.parametrize("other", ["a__b", "a_", "a_5f", "aa", SHARED, "shared"])
@@ -143,6 +178,6 @@ def test_forgetting_writes_the_class_anew_and_the_alias_follows(index, client, t
     assert after != before
     assert not client.collections.exists(before)
     assert index.row_digests(replaced[snapshot]) == digests(chunks(range(20)))
-    assert index.published("book") == "book__1"
+    assert index.published("book") == replaced[snapshot]
     again = index.apply("book__1", replaced[snapshot], batches([chunk(60)]), [])
     assert index.count(again) == 21
