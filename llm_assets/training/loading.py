@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # transformers imports it, and it misses a hub's kernels
+
 EDGE_BYTES = 1 << 20  # of each file of weights: the header with every tensor's name and shape, and both ends
 
 
@@ -31,11 +33,10 @@ class WeightsError(ValueError):
 
 def quiet_libraries() -> None:
     """No progress bars in the logs: our own lines say how far it is."""
-    from transformers.utils import logging as transformers_logging
+    from transformers.utils import logging
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # PEFT imports it, and it misses a hub's kernels
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def use_lease(threads: int | None) -> None:
