@@ -187,7 +187,11 @@ class WeaviateIndex:
 
     def verify(self, snapshot: Snapshot, expected_count: int, sample: int = 64) -> Verification:
         """Count, duplicates, and recall@10 of the graph against exact search."""
-        return self._read(snapshot, lambda handle, view, _: upkeep.verification(handle, view, expected_count, sample))
+
+        def run(handle: Handle, view: View, states: States) -> Verification:
+            return upkeep.verification(handle, view, states, expected_count, sample)
+
+        return self._read(snapshot, run)
 
     def restore(self, snapshot: Snapshot) -> Snapshot:
         """Make an older state the newest again: what differs is copied or ended."""
@@ -261,16 +265,13 @@ class WeaviateIndex:
 
     def _write_anew(self, handle: Handle, states: States) -> None:
         """A server's files keep removed rows until it merges them some day: a class in new files does not."""
-        copies = self.catalogue.handles(handle.name)[1:]
-        if copies and upkeep.is_whole(copies[0]):
-            copy = copies[0]
-        else:
-            for half in copies:
-                self.catalogue.remove(half)
-            if not states.soiled:
-                return
-            copy = self.catalogue.make(handle.name, handle.owned.spec, handle.owned.generation + 1)
-            upkeep.copied(handle, copy, states)
+        for copy in self.catalogue.handles(handle.name)[1:]:  # of a killed one, older than what is to be copied now
+            self.catalogue.move_aliases(copy, handle)
+            self.catalogue.remove(copy)
+        if not states.soiled:
+            return
+        copy = self.catalogue.make(handle.name, handle.owned.spec, handle.owned.generation + 1)
+        upkeep.copied(handle, copy, states)
         self.catalogue.move_aliases(handle, copy)
         self.catalogue.remove(handle)
 

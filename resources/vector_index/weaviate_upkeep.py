@@ -14,14 +14,12 @@ from uuid import UUID
 from resources.vector_index.checks import numbered
 from resources.vector_index.protocol import Snapshot, Verification
 from resources.vector_index.weaviate_handle import GRACE, gone
-from resources.vector_index.weaviate_reading import count, nearest, scan
+from resources.vector_index.weaviate_reading import by_vector, count, nearest, scan
 from resources.vector_index.weaviate_schema import PARTS
 from resources.vector_index.weaviate_states import (
-    VALIDITY,
     States,
     View,
     beginning,
-    read_states,
     row_id,
     write_states,
 )
@@ -54,8 +52,8 @@ def heal(handle: Handle, states: States) -> None:
     write_states(handle, replace(states, writing=False, soiled=True))
 
 
-def verification(handle: Handle, view: View, expected: int, sample: int) -> Verification:
-    """Count the rows, look for duplicates, search for sampled stored vectors through the graph and exactly."""
+def verification(handle: Handle, view: View, states: States, expected: int, sample: int) -> Verification:
+    """Count the rows, look for duplicates, search for sampled stored vectors as users do and exactly."""
     import numpy as np
 
     wait_until_indexed(handle)
@@ -65,7 +63,7 @@ def verification(handle: Handle, view: View, expected: int, sample: int) -> Veri
     picks = np.random.default_rng(_SEED).permutation(len(ids))[:sample]
     vectors = [vector for _, vector in _fetched(handle, [ids[int(pick)][1] for pick in picks])]
     groups = _groups(len(ids), handle.owned.spec.exact_below)
-    overlaps = [_overlap(handle, view, vector, groups) for vector in vectors]
+    overlaps = [_overlap(handle, view, states, vector, groups) for vector in vectors]
     recall = sum(overlaps) / len(overlaps) if overlaps else 1.0
     return Verification(len(ids), expected, duplicates, recall, len(picks))
 
@@ -76,8 +74,8 @@ def _groups(rows: int, exact_below: int) -> list[list[int]]:
     return [list(range(first, PARTS, wanted)) for first in range(wanted)]
 
 
-def _overlap(handle: Handle, view: View, vector: Any, groups: list[list[int]]) -> float:
-    """Share of the exact nearest that the graph found; ties at the edge count as found."""
+def _overlap(handle: Handle, view: View, states: States, vector: Any, groups: list[list[int]]) -> float:
+    """Share of the exact nearest that a search finds; ties at the edge count as found."""
     from weaviate.classes.query import Filter
 
     exact: list[float] = []
@@ -85,8 +83,7 @@ def _overlap(handle: Handle, view: View, vector: Any, groups: list[list[int]]) -
         own = view.filter() & Filter.by_property("part").contains_any(group)
         exact += [distance for _, distance in nearest(handle, vector, own, _EXACT_DEPTH, ["chunk_id"])]
     exact = sorted(exact)[:RECALL_AT]
-    # Rows of other states may be among the nearest, so more are asked for; those of this one count.
-    found = [distance for row, distance in nearest(handle, vector, None, 5 * RECALL_AT, VALIDITY) if view.shows(row)]
+    found = [1.0 - row["_score"] for row in by_vector(handle, view, states, vector, [], RECALL_AT).values()]
     edge = exact[-1] + 1e-5
     return min(1.0, sum(distance <= edge for distance in found[: len(exact)]) / len(exact))
 
@@ -228,11 +225,6 @@ def copied(source: Handle, target: Handle, states: States) -> None:
     insert(target, _batches(rows()))
     wait_until_indexed(target)
     write_states(target, replace(states, soiled=False))
-
-
-def is_whole(target: Handle) -> bool:
-    """Whether a copy was finished: its states object comes last."""
-    return read_states(target) != States()
 
 
 def _all_columns(handle: Handle) -> list[str]:

@@ -181,3 +181,29 @@ def test_forgetting_writes_the_class_anew_and_the_alias_follows(index, client, t
     assert index.published("book") == replaced[snapshot]
     again = index.apply("book__1", replaced[snapshot], batches([chunk(60)]), [])
     assert index.count(again) == 21
+
+
+def test_a_forgetting_that_is_cut_off_before_the_swap_ends_well_when_it_is_repeated(
+    index, client, tenant, monkeypatch
+):
+    index.create("book__1", SPEC)
+    served = index.apply("book__1", None, batches(chunks(range(9))), [])
+    index.publish("book", served)
+
+    def cut_off(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    served = index.forget("book__1", ["c000001"], [served])[served]
+    with monkeypatch.context() as patched:
+        patched.setattr(index.catalogue, "move_aliases", cut_off)
+        with pytest.raises(RuntimeError, match="killed"):
+            index.tidy("book__1", [served], purge=True)
+    for forgotten in (["c000001"], ["c000002"]):  # repeated, and another one after it
+        served = index.forget("book__1", forgotten, [served])[served]
+    index.tidy("book__1", [served], purge=True)
+    rest = {key: row for key, row in digests(chunks(range(9))).items() if key not in {"c000001", "c000002"}}
+    assert index.row_digests(served) == rest
+    assert index.published("book") == served
+    assert [name for name in client.collections.list_all() if name.startswith(ClassNames(tenant).prefix)] == [
+        client.alias.get(alias_name=ClassNames(tenant).alias("book")).collection
+    ]
