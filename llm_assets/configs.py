@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +18,7 @@ from resources.templates import env_var, render, var_function
 
 if TYPE_CHECKING:
     from llm_assets.corpora.settings import CorpusSpec
-    from llm_assets.models.settings import FineTuneSpec
+    from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
 
 S = TypeVar("S", bound=Settings)
 Fail = Callable[[tuple[str | int, ...], str], ConfigError]
@@ -86,9 +86,14 @@ class Configured:
 
 
 def configured() -> Configured:
-    """What is configured; every file is read once."""
+    """What is configured; every file is read once.
+
+    Raises:
+        ConfigError: some of it is wrong by itself, or names a corpus that there is not.
+    """
     trees = list(_trees("*"))
-    return Configured(tuple(_corpora(trees)), tuple(_fine_tunes(trees)))
+    found = tuple(_corpora(trees))
+    return Configured(found, tuple(_fine_tunes(trees, {spec.id for spec in found})))
 
 
 def corpora(tenant: str = "*") -> Iterator[CorpusSpec]:
@@ -109,12 +114,30 @@ def _corpora(trees: Iterable[ValueAndSourcePositionTree]) -> Iterator[CorpusSpec
         yield CorpusSpec(owner, folder, settings)
 
 
-def _fine_tunes(trees: Iterable[ValueAndSourcePositionTree]) -> Iterator[FineTuneSpec]:
+def _fine_tunes(
+    trees: Iterable[ValueAndSourcePositionTree], known: Collection[str] | None = None
+) -> Iterator[FineTuneSpec]:
     from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
 
     for attributes, positions in _components("FineTune", trees):
-        settings, owner, folder, _ = read_settings(FineTuneSettings, attributes, positions)
+        settings, owner, folder, fail = read_settings(FineTuneSettings, attributes, positions)
+        if known is not None:
+            _refuse_unknown_corpora(settings, owner, known, fail)
         yield FineTuneSpec(owner, folder, settings)
+
+
+def _refuse_unknown_corpora(settings: FineTuneSettings, tenant: str, known: Collection[str], fail: Fail) -> None:
+    """A model reads the chunks of a corpus of its tenant: another model, or itself, has none."""
+    answers = settings.answers
+    read = {
+        ("data", "corpus", "corpus"): settings.data.corpus,
+        ("answers", "inputs", "corpus"): answers and answers.inputs,
+    }
+    for path, part in read.items():
+        name = part.corpus if part else None
+        if name is not None and f"{tenant}/{name}" not in known:
+            own = sorted(one.partition("/")[2] for one in known if one.startswith(f"{tenant}/"))
+            raise fail(path, f"tenant '{tenant}' has no corpus '{name}'; its corpora: {', '.join(own) or 'none'}")
 
 
 def fine_tune_folder(tenant: str, name: str) -> Path | None:

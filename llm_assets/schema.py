@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,14 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from llm_assets.automation import Automation
+
+# Dagster's rules, so that what it would refuse without a place is refused with file and line. Its own functions are
+# not called: a search from the command line reads YAML and need not wait for Dagster.
+_OWNER = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b|team:.+", re.DOTALL)
+_TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
+RESERVED_TAGS = ("tenant", "corpus", "model", "stage")  # of every stage: jobs, sensors and locks go by them
+RESERVED_PREFIXES = ("accelerator/", "dagster/", "llm-assets/")
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", description="Lower-case words joined by _.")]
 
@@ -27,7 +36,7 @@ class Described(Settings):
     name: Name
     description: str = ""
     owners: list[str] = Field(default_factory=list, description="E-mail addresses, or team:<name>.")
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: dict[str, str] = Field(default_factory=dict, description="Of every asset, for the UI's filters.")
     automation: Automation = Field(
         default="on_change",
         description="on_change: a corpus follows its files, a model its data once it has been trained a first time; "
@@ -44,9 +53,26 @@ class Described(Settings):
     @classmethod
     def _owner(cls, owners: list[str]) -> list[str]:
         for owner in owners:
-            if not owner.startswith("team:") and "@" not in owner:
+            if not _OWNER.fullmatch(owner):
                 raise ValueError(f"owner '{owner}' is neither an e-mail address nor team:<name>")
         return owners
+
+    @field_validator("tags")
+    @classmethod
+    def _tag(cls, tags: dict[str, str]) -> dict[str, str]:
+        for key, value in tags.items():
+            if key in RESERVED_TAGS or key.startswith(RESERVED_PREFIXES):
+                raise ValueError(
+                    f"tag '{key}' is set by the project; reserved: {', '.join(RESERVED_TAGS)}, and what begins with "
+                    f"{', '.join(RESERVED_PREFIXES)}"
+                )
+            for part, rule in ((key, _TAG_KEY), (value, _TAG_VALUE)):
+                if not rule.fullmatch(part):
+                    raise ValueError(
+                        f"tag '{key}: {value}': a name and a value have letters, digits, '_', '-' and '.', at most "
+                        "63; a name may have a first part that ends with '/'"
+                    )
+        return tags
 
 
 S = TypeVar("S", bound=Described)

@@ -56,7 +56,7 @@ class Stages:
             "key": self.key(stage),
             "group_name": f"{self.tenant}_{settings.name}",
             "owners": settings.owners or None,
-            "tags": {"tenant": self.tenant, self.kind: settings.name, "stage": stage, **settings.tags},
+            "tags": {**settings.tags, "tenant": self.tenant, self.kind: settings.name, "stage": stage},
             "description": "\n\n".join(part for part in (description, settings.description) if part),
         }
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from llm_assets.schema import Described
 from tests.conftest import Project
 
 HANDBOOK = "type: llm_assets.components.Corpus\nattributes:\n  name: handbook\n  source: {path: documents}\n"
@@ -99,6 +103,27 @@ def changed(*replace: tuple[str, str], more: str = "") -> str:
             changed(more="  owners: [bob]\n"),
             ":5: attributes.owners: owner 'bob' is neither an e-mail address nor team:<name>",
         ),
+        (
+            changed(more="  description: x\n  owners: ['team:']\n"),
+            ":6: attributes.owners: owner 'team:' is neither an e-mail address nor team:<name>",
+        ),
+        (
+            changed(more="  tags: {area: law, stage: prod}\n"),
+            ":5: attributes.tags: tag 'stage' is set by the project; reserved: tenant, corpus, model, stage",
+        ),
+        (changed(more="  tags: {dagster/kind/x: y}\n"), ":5: attributes.tags: tag 'dagster/kind/x' is set by"),
+        (
+            changed(more="  tags: {area: labour law}\n"),
+            ":5: attributes.tags: tag 'area: labour law': a name and a value have letters, digits, '_', '-' and '.'",
+        ),
+        (
+            changed(more='  automation:\n    cron: "61 3 * * *"\n'),
+            ":6: attributes.automation.cron: is no cron string: minute, hour, day, month, weekday",
+        ),
+        (
+            changed(more='  automation:\n    cron: "0 3 * * *"\n    timezone: Mars/One\n'),
+            ":7: attributes.automation.timezone: is no IANA time zone, such as UTC",
+        ),
         (changed(("handbook", "Hand Book")), ":3: attributes.name: String should match pattern"),
         (
             changed(("{path: documents}", "documents")),
@@ -144,6 +169,71 @@ def test_what_is_wrong_is_refused_with_file_line_field_and_what_is_permitted(
     found = corpora_of(project)
     assert found[0].startswith("refused: dbt_like_configs/acme/handbook/defs.yaml")
     assert message in found[0]
+
+
+FINE_TUNE = "type: llm_assets.components.FineTune\nattributes:\n  name: {name}\n"
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({"a": "{{ ref('a') }}"}, "a/defs.yaml:6: attributes.data.corpus.corpus: tenant 'acme' has no corpus 'a'; "),
+        (
+            {"a": "{{ ref('b') }}", "b": "{{ ref('a') }}"},
+            "a/defs.yaml:6: attributes.data.corpus.corpus: tenant 'acme' has no corpus 'b'; its corpora: handbook",
+        ),
+        ({"a": "handbok"}, "a/defs.yaml:6: attributes.data.corpus.corpus: tenant 'acme' has no corpus 'handbok'; "),
+        ({"a": "of_others"}, "a/defs.yaml:6: attributes.data.corpus.corpus: tenant 'acme' has no corpus 'of_others'"),
+        ({"a": "{{ ref('handbook') }}"}, None),
+    ],
+    ids=["itself", "each other", "a typing error", "another tenant's", "a corpus"],
+)
+def test_a_model_that_names_what_is_no_corpus_of_its_tenant_is_refused(
+    project: Project, models: dict[str, str], message: str | None
+) -> None:
+    project.write("acme/handbook/defs.yaml", HANDBOOK)
+    project.write("others/handbook/defs.yaml", HANDBOOK.replace("handbook", "of_others"))
+    for name, corpus in models.items():
+        data = f'  data:\n    corpus:\n      corpus: "{corpus}"\n'
+        project.write(f"acme/{name}/defs.yaml", FINE_TUNE.format(name=name) + data)
+    done = project.run(sys.executable, "-c", "from llm_assets.configs import configured; configured()")
+    assert (done.returncode == 0) == (message is None), done.stderr
+    assert f"dbt_like_configs/acme/{message}" in done.stderr if message else not done.stderr
+
+
+def test_answers_about_what_is_no_corpus_are_refused(project: Project) -> None:
+    data = "  data: {examples: {path: e.jsonl}}\n  answers:\n    prompt: '{text}'\n    inputs: {corpus: nope}\n"
+    project.write("acme/a/defs.yaml", FINE_TUNE.format(name="a") + data)
+    done = project.run("dg", "check", "defs")
+    assert done.returncode != 0
+    said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    place = "dbt_like_configs/acme/a/defs.yaml:7: attributes.answers.inputs.corpus"
+    assert f"{place}: tenant 'acme' has no corpus 'nope'; its corpora: none" in said
+
+
+def test_owners_and_tags_are_what_dagster_takes() -> None:
+    owners = ("a@b.co", "jane@", "jane@home", "team:", "team:a b", "x a@b.co", "é@b.co", "bob", "", "a@b.c|")
+    tags = (
+        ("a", ""),
+        ("a/b.c-d_e", "F.1"),
+        ("a/b/c", "x"),
+        ("", "x"),
+        ("a b", "x"),
+        ("a", "é"),
+        ("a" * 64, "b" * 64),
+    )
+    for settings in (*({"owners": [one]} for one in owners), *({"tags": dict([one])} for one in tags)):
+        taken = _refusal(lambda given=settings: dg.AssetSpec("a", **given)) is None
+        refused = _refusal(lambda given=settings: Described.model_validate({"name": "a", **given}))
+        assert (refused is None) == taken, settings
+
+
+def _refusal(make: Callable[[], object]) -> Exception | None:
+    try:
+        make()
+    except (ValueError, dg.DagsterError) as error:
+        return error
+    return None
 
 
 def test_two_components_of_one_name_in_one_tenant_are_refused_naming_both_files(project: Project) -> None:
