@@ -125,7 +125,9 @@ def started(folder: Path, shape: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.weaviate_kill", "--run", str(folder), str(shape)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    if process.stdout.readline() != "go\n":
+    with process.stdout as said:
+        began = said.readline() == "go\n"
+    if not began:
         process.kill()
         raise RuntimeError(f"the run ended with exit code {process.wait()} before it began")
     return process

@@ -7,6 +7,7 @@ moved. A run that is killed leaves the pointer where it was, and the next one go
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from llm_assets.corpora import publishing, serving
 from llm_assets.corpora.chunks import CHUNK_COLUMNS, chunks_table, chunks_version
 from llm_assets.corpora.serving import Served
 from resources.digests import digest
-from resources.vector_index.protocol import IndexSpec, Snapshot, Verification
+from resources.vector_index.protocol import IndexSpec, Snapshot, Tuning, Verification
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,12 +103,13 @@ def build(
     index, state = platform.index(spec.tenant), platform.state
     shape = index_spec(platform, spec, store.embedder.dimension)
     collection = collection_name(platform, spec, chunker, store.embedder.fingerprint)
-    content = digest(collection, chunks_version(state, spec.tenant, spec.name))
+    content = digest(collection, chunks_version(state, spec.tenant, spec.name), *filter(None, [shape.tuning]))
     now = serving.served(state, spec.tenant, spec.name)
     pinned = serving.is_pinned(state, spec.tenant, "index", spec.name)
     settings = search_settings(spec, store)
     lost, astray = index.latest(collection) is None, publishing.astray(publishing.name_leads_to(index, spec), now)
-    if now and (now.content, now.settings) == (content, settings) and not lost and not rebuild:
+    as_wanted = not lost and not rebuild and index.tuning(collection, shape) is None
+    if now and (now.content, now.settings) == (content, settings) and as_wanted:
         return _published(index, spec, BuildReport(now.snapshot, content, served=now, pinned=pinned, astray=astray))
     if lost:
         _retire_lost(state, spec, collection)
@@ -116,11 +118,12 @@ def build(
     chunks = chunks_table(platform, spec.tenant, spec.name)
     report = _update(index, collection, content, chunks, store, rebuild, log)
     report.pinned, report.astray = pinned, astray
-    report.verification = index.verify(report.snapshot, chunks.count())
-    report.problems = report.verification.problems(spec.settings.index.min_recall)
-    if not report.problems and evaluate:
-        report.metrics = evaluate(report.snapshot, content)
-        report.problems = gate(report.metrics)
+    with _tried(index.tuning(collection, shape), report):
+        report.verification = index.verify(report.snapshot, chunks.count())
+        report.problems += report.verification.problems(spec.settings.index.min_recall)
+        if not report.problems and evaluate:
+            report.metrics = evaluate(report.snapshot, content)
+            report.problems = gate(report.metrics)
     if not report.problems and now and now.snapshot == report.snapshot:
         serving.confirm(state, now.seq, content, settings)
     elif not report.problems and not pinned:
@@ -135,6 +138,21 @@ def _retire_lost(state: State, spec: CorpusSpec, collection: str) -> None:
     """A collection that is gone begins anew: its earlier states can neither be served nor gone back to."""
     kept = serving.history(state, spec.tenant, spec.name)
     serving.retire(state, [entry.seq for entry in kept if entry.snapshot.collection == collection])
+
+
+@contextmanager
+def _tried(change: Tuning | None, report: BuildReport) -> Iterator[None]:
+    """Verify with other search settings; they stay if the report has no problems."""
+    if change is None:
+        yield
+        return
+    change.make()
+    try:
+        yield
+    except BaseException:
+        change.undo()
+        raise
+    (change.undo if report.problems else change.keep)()
 
 
 def _published(index: VectorIndex, spec: CorpusSpec, report: BuildReport) -> BuildReport:
@@ -195,7 +213,12 @@ def _update(
         return BuildReport(base, content)
     upserts = _with_vectors(_changed(chunks, changed), store, len(changed), log)
     snapshot = index.apply(collection, base, upserts, gone)
-    return BuildReport(snapshot, content, upserted=len(changed), deleted=len(gone))
+    report = BuildReport(snapshot, content, upserted=len(changed), deleted=len(gone))
+    unlike = want.items() ^ index.row_digests(snapshot).items()
+    if unlike:
+        differ = len({chunk_id for chunk_id, _ in unlike})
+        report.problems.append(f"{differ} chunks differ from those of the chunks table")
+    return report
 
 
 def _pairs(chunks: Table) -> Iterator[tuple[str, str]]:

@@ -85,6 +85,9 @@ class LanceIndex:
         lance_writing.refresh_indexes(table, spec)
         return Snapshot(collection, table.version)
 
+    def tuning(self, collection: str, spec: IndexSpec) -> None:
+        """Nothing can be changed in place."""
+
     def drop(self, collection: str) -> None:
         """Remove a collection and its files."""
         with self._opening:

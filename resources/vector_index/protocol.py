@@ -10,7 +10,7 @@ Writers of one collection must be serialised by the caller (a lock by the collec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -113,6 +113,21 @@ class Verification:
         return found
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """A change of how a collection that exists is searched.
+
+    Attributes:
+        make: let every search use it.
+        keep: it has been verified.
+        undo: search as before.
+    """
+
+    make: Callable[[], None]
+    keep: Callable[[], None]
+    undo: Callable[[], None]
+
+
 class VectorIndex(Protocol):
     """A backend. Every method raises `UnknownCollection` or `SnapshotGone` for what is not there."""
 
@@ -128,6 +143,10 @@ class VectorIndex(Protocol):
         Raises:
             VectorIndexError: the name is not usable, or the collection has another spec.
         """
+        ...
+
+    def tuning(self, collection: str, spec: IndexSpec) -> Tuning | None:
+        """What brings a collection's settings that can be changed in place up to a spec; None if they are so."""
         ...
 
     def drop(self, collection: str) -> None:

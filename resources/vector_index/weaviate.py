@@ -30,7 +30,7 @@ from resources.vector_index.errors import StaleBase, UnknownCollection, VectorIn
 from resources.vector_index.filters import Condition, Where, conditions
 from resources.vector_index.fusion import depth, fuse
 from resources.vector_index.hits import Rows, hits, scores
-from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Verification
+from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Tuning, Verification
 from resources.vector_index.rows import fitted
 from resources.vector_index.weaviate_backup import back_up, backups, is_backup_of, restore_backup
 from resources.vector_index.weaviate_catalogue import Catalogue
@@ -101,9 +101,12 @@ class WeaviateIndex:
         except UnknownCollection:
             handle = self.catalogue.make(collection, spec)
         checked_spec(collection, handle.owned.spec, spec)
-        self.catalogue.retune(handle, spec)
         upkeep.heal(handle, handle.states())
         return Snapshot(collection, handle.states().latest)
+
+    def tuning(self, collection: str, spec: IndexSpec) -> Tuning | None:
+        """What brings the settings of the graph that can be changed up to a spec."""
+        return self.catalogue.tuning(self._found(collection), spec)
 
     def drop(self, collection: str) -> None:
         """Remove a collection, after a backup where the profile asks for one."""

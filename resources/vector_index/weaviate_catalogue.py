@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.vector_index.checks import checked_spec
 from resources.vector_index.errors import IndexUnavailable, UnknownCollection, VectorIndexError
-from resources.vector_index.protocol import IndexSpec
+from resources.vector_index.protocol import IndexSpec, Tuning
 from resources.vector_index.weaviate_handle import Handle
 from resources.vector_index.weaviate_schema import (
     SHARED,
@@ -17,7 +17,9 @@ from resources.vector_index.weaviate_schema import (
     class_definition,
     not_ours,
     retuned,
+    tuning_of,
 )
+from resources.vector_index.weaviate_settings import CollectionSettings
 
 if TYPE_CHECKING:
     from resources.vector_index.weaviate_connection import Server
@@ -91,17 +93,27 @@ class Catalogue:
             self.server.call(f"add '{self.tenant}' to '{collection}'", self._add_tenant(name))
         return handle
 
-    def retune(self, handle: Handle, spec: IndexSpec) -> None:
-        """Bring the settings that can be changed in place up to `spec`."""
-        if handle.owned.spec.tuning == spec.tuning:
-            return
-        owned = replace(handle.owned, spec=spec)
-        handle.run(
-            "change the settings of",
-            lambda rows: rows.config.update(description=owned.description(), vector_config=retuned(spec)),
-        )
-        handle.owned = owned
-        handle.__dict__.pop("settings", None)
+    def tuning(self, handle: Handle, spec: IndexSpec) -> Tuning | None:
+        """What brings the settings of a class that can be changed in place up to `spec`.
+
+        What the class says of itself is what was verified, so a change that was cut off is taken up again.
+        """
+        verified, wanted = handle.owned.spec, CollectionSettings.parse(spec.shape, spec.tuning).tuning
+        config: Any = handle.run("look at", lambda rows: rows.config.get())
+        if handle.settings.tuning == wanted == tuning_of(config.vector_config[handle.settings.vector_name]):
+            return None
+
+        def change(to: IndexSpec) -> None:
+            handle.run("change the settings of", lambda rows: rows.config.update(vector_config=retuned(to)))
+
+        def keep() -> None:
+            owned = replace(handle.owned, spec=spec)
+            what = "note the settings of"
+            handle.run(what, lambda rows: rows.config.update(description=owned.description()))
+            handle.owned = owned
+            handle.__dict__.pop("settings", None)
+
+        return Tuning(make=lambda: change(spec), keep=keep, undo=lambda: change(verified))
 
     def remove(self, handle: Handle) -> None:
         """Delete a class, or the tenant's part of it."""

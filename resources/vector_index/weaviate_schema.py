@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.vector_index.errors import VectorIndexError
 from resources.vector_index.protocol import IndexSpec
-from resources.vector_index.weaviate_settings import CollectionSettings, ServerSettings
+from resources.vector_index.weaviate_settings import CHANGEABLE, CollectionSettings, ServerSettings
 
 if TYPE_CHECKING:
     from weaviate.collections.classes.config import Property
@@ -184,6 +184,13 @@ def retuned(spec: IndexSpec) -> Any:
         filter_strategy=VectorFilterStrategy(settings.filter_strategy),
     )
     return Reconfigure.Vectors.update(name=settings.vector_name, vector_index_config=graph)
+
+
+def tuning_of(vector: Any) -> str:
+    """The settings of the vector index that can be changed in place, as `CollectionSettings.tuning` has them."""
+    graph = vector.vector_index_config
+    told = {name: getattr(graph, name) for name in CHANGEABLE if name != "filter_strategy"}
+    return CollectionSettings(**told, filter_strategy=graph.filter_strategy.value).tuning
 
 
 def not_ours(name: str, place: str, owned: Ownership | None) -> VectorIndexError:

@@ -12,7 +12,7 @@ Tokenization = Literal["kagome_ja", "gse", "trigram", "word"]
 Quantisation = Literal["rq", "sq", "pq", "bq", "none"]
 
 # What can be changed in a collection that exists; everything else builds a new one.
-_CHANGEABLE = ("ef", "dynamic_ef_min", "dynamic_ef_max", "dynamic_ef_factor", "filter_strategy")
+CHANGEABLE = ("ef", "dynamic_ef_min", "dynamic_ef_max", "dynamic_ef_factor", "filter_strategy")
 
 
 class _Settings(BaseModel):
@@ -86,16 +86,13 @@ class CollectionSettings(_Settings):
     @property
     def shape(self) -> str:
         """What a collection is made with, as JSON; empty for the defaults."""
-        return self._as_json(exclude=set(_CHANGEABLE))
+        chosen = self.model_dump(exclude=set(CHANGEABLE), exclude_defaults=True)
+        return json.dumps(chosen, sort_keys=True) if chosen else ""
 
     @property
     def tuning(self) -> str:
-        """What can be changed later, as JSON; empty for the defaults."""
-        return self._as_json(exclude=set(type(self).model_fields) - set(_CHANGEABLE))
-
-    def _as_json(self, exclude: set[str]) -> str:
-        chosen = self.model_dump(exclude=exclude, exclude_defaults=True)
-        return json.dumps(chosen, sort_keys=True) if chosen else ""
+        """What can be changed later, as JSON: all of it, so that another default reaches a collection that exists."""
+        return json.dumps(self.model_dump(include=set(CHANGEABLE)), sort_keys=True)
 
     @classmethod
     @cache

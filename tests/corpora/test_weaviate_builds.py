@@ -2,60 +2,211 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from benchmarks.chain import run_chain, write_documents
-from llm_assets.corpora import serving
-from llm_assets.corpora.settings import CorpusSpec
+from benchmarks.chain import write_documents
+from llm_assets.corpora import chunks, documents, embeddings, serving, vector_index
+from llm_assets.corpora.opening import open_chunker, open_source, open_store, parse_options
+from llm_assets.corpora.serving import Served
+from llm_assets.corpora.settings import CorpusSettings, CorpusSpec
+from llm_assets.corpora.vector_index import BuildReport
 from llm_assets.maintenance.indexes import compact
 from resources.platform import Platform
 from resources.profile import Profile
-from resources.vector_index import VectorIndexError
+from resources.vector_index import Snapshot, VectorIndexError
+from resources.vector_index.weaviate import WeaviateIndex
+from resources.vector_index.weaviate_schema import ClassNames
 from resources.vector_index.weaviate_settings import ServerSettings
 from resources.weaviate_server import Address
 from tests.weaviate_fixtures import weaviate_program, weaviate_server  # noqa: F401  (fixtures)
 
-DOCUMENTS = 4
+TENANT, CORPUS = "acme", "handbook"
 
 
-@pytest.fixture
-def spec(tmp_path: Path, make_corpus: Callable[..., CorpusSpec]) -> CorpusSpec:
-    """A corpus of a tenant of its own, so that no test sees another's collections."""
-    write_documents(tmp_path, DOCUMENTS)
-    return make_corpus(tmp_path, tenant=f"b{uuid4().hex[:12]}")
+@dataclass
+class Target:
+    """A target of the project on the tests' server, its corpus ready to be indexed.
+
+    Attributes:
+        folder: of the corpus and the target's state.
+        server: how the target uses the server.
+    """
+
+    folder: Path
+    server: dict[str, Any] = field(default_factory=dict)
+    index_settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = ServerSettings.model_validate(self.server)
+        profile = Profile(state_dir=self.folder / "state", index="weaviate", weaviate=settings, workers=1)
+        self.platform = Platform(profile)
+
+    @property
+    def spec(self) -> CorpusSpec:
+        values = {"name": CORPUS, "source": {"path": "documents"}, "index": self.index_settings}
+        return CorpusSpec(TENANT, self.folder, CorpusSettings.model_validate(values))
+
+    @property
+    def index(self) -> WeaviateIndex:
+        return self.platform.weaviate(TENANT)
+
+    @property
+    def served(self) -> Served | None:
+        return serving.served(self.platform.state, TENANT, CORPUS)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        assert self.served
+        return self.served.snapshot
+
+    def prepare(self) -> None:
+        """All stages before the index."""
+        documents.ingest(self.platform, self.spec, open_source(self.spec), parse_options(self.spec), workers=1)
+        chunks.cut(self.platform, self.spec, open_chunker(self.platform, self.spec))
+        with open_store(self.platform, self.spec) as store:
+            embeddings.embed_corpus(self.platform, self.spec, store)
+
+    def build(self, *problems: str, measured: list[str] | None = None, **index_settings: Any) -> BuildReport:
+        """The index, whose retrieval gate finds these problems."""
+        self.index_settings |= index_settings
+
+        def evaluate(_: Snapshot, content: str) -> dict[str, float]:
+            (measured if measured is not None else []).append(content)
+            return {"ndcg@10": 0.5}
+
+        chunker = open_chunker(self.platform, self.spec).fingerprint
+        with open_store(self.platform, self.spec) as store:
+            return vector_index.build(
+                self.platform, self.spec, store, chunker=chunker, evaluate=evaluate, gate=lambda _: list(problems)
+            )
+
+    def change_a_document(self) -> None:
+        (self.folder / "documents" / "00000.md").write_text("# Changed\n\nThe zephyr clause allows kites.\n")
+        self.prepare()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus whose chunks are embedded, made once."""
+    folder = tmp_path_factory.mktemp("prepared")
+    write_documents(folder, 4)
+    Target(folder).prepare()
+    return folder
 
 
 @pytest.fixture
 def target(
+    prepared: Path,
     tmp_path: Path,
     weaviate_server: Address,  # noqa: F811  (the fixture)
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Platform]:
-    """`target(folder, **settings)`: a target with a state folder of its own, on the tests' server."""
+) -> Callable[..., Target]:
+    """`target(folder, **settings)`: one with a state folder and, if not said otherwise, a name of its own."""
     monkeypatch.setenv("WEAVIATE_URL", weaviate_server.url)
     monkeypatch.setenv("WEAVIATE_GRPC_PORT", str(weaviate_server.grpc_port))
     monkeypatch.setenv("WEAVIATE_API_KEY", weaviate_server.key or "")
 
-    def make(folder: str, **settings: object) -> Platform:
-        chosen = ServerSettings.model_validate(settings)
-        return Platform(Profile(state_dir=tmp_path / folder, index="weaviate", weaviate=chosen, workers=1))
+    def make(folder: str = "only", **settings: Any) -> Target:
+        shutil.copytree(prepared, tmp_path / folder)
+        return Target(tmp_path / folder, {"name": f"T{uuid4().hex[:12]}"} | settings)
 
     return make
 
 
-def test_two_targets_on_one_server_leave_each_other_alone(spec, target):
-    prod, dev = target("prod"), target("dev")
-    run_chain(prod, spec)
-    served = serving.served(prod.state, spec.tenant, spec.name)
-    assert served
+def test_two_targets_on_one_server_leave_each_other_alone(target):
+    prod = target("prod")
+    prod.build()
+    served = prod.served
+    name = prod.server["name"]
     with pytest.raises(VectorIndexError, match=r"another target's.*name of its own in profiles\.yml"):
-        run_chain(dev, spec)
-    named = target("dev", name="Dev")
-    run_chain(named, spec)
-    compact(named)
-    assert prod.index(spec.tenant).count(served.snapshot) == served.rows
-    assert prod.index(spec.tenant).published(spec.name) == served.snapshot
+        target("dev", name=name).build()
+    other = target("other")
+    other.build()
+    compact(other.platform)
+    assert prod.index.count(served.snapshot) == served.rows
+    assert prod.index.published(CORPUS) == served.snapshot
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_what_the_retrieval_gate_refuses_is_not_served_and_the_alias_stays(target, swap):
+    one = target()
+    before = one.build().served
+    if swap:
+        one.index_settings = {"weaviate": {"ef_construction": 64}}
+    else:
+        one.change_a_document()
+    report = one.build("ndcg@10 is 0.5")
+    assert report.problems == ["ndcg@10 is 0.5"]
+    assert one.served == before
+    assert one.index.published(CORPUS) == before.snapshot
+    after = one.build()
+    assert after.problems == []
+    assert after.served.snapshot == report.snapshot
+    assert one.index.published(CORPUS) == report.snapshot
+
+
+def test_rows_that_are_not_those_of_the_chunks_table_are_not_served(target, monkeypatch, weaviate_server):  # noqa: F811
+    one = target()
+    before = one.build().served
+    one.change_a_document()
+    with monkeypatch.context() as patched, weaviate_server.client() as client:
+        apply = one.index.apply
+
+        def damaged(collection: str, *change: Any) -> Snapshot:
+            snapshot = apply(collection, *change)
+            rows = client.collections.use(one.index.catalogue.open(collection).class_name)
+            key = next(each.uuid for each in rows.iterator() if each.properties["valid_from"] == snapshot.version)
+            rows.data.update(key, properties={"row_digest": "another"})
+            return snapshot
+
+        patched.setattr(one.index, "apply", damaged)
+        assert one.build().problems == ["1 chunks differ from those of the chunks table"]
+    assert one.served == before
+    assert one.build().problems == []
+
+
+def test_other_search_settings_are_verified_and_kept_without_any_changed_document(target, weaviate_server):  # noqa: F811
+    one, measured = target(), []
+    first = one.build(measured=measured).served
+
+    def ef() -> int:
+        with weaviate_server.client() as client:
+            name = ClassNames(TENANT, one.server["name"]).alias(CORPUS)
+            rows = client.collections.use(client.alias.get(alias_name=name).collection)
+            return rows.config.get().vector_config["default"].vector_index_config.ef
+
+    assert ef() == -1
+    assert one.build("too bad", measured=measured, weaviate={"ef": 77}).problems == ["too bad"]
+    assert ef() == -1
+    assert one.served == first
+    report = one.build(measured=measured)
+    assert (report.upserted, report.deleted, report.problems) == (0, 0, [])
+    assert ef() == 77
+    assert report.served.snapshot == first.snapshot
+    one.build(measured=measured)
+    assert len(measured) == 3
+    assert measured[0] != measured[1] == measured[2]
+
+
+def test_a_run_that_was_killed_between_pointer_and_alias_is_made_good_and_said(target, monkeypatch):
+    one = target()
+    first = one.build().served.snapshot
+    one.change_a_document()
+    with monkeypatch.context() as patched:
+        patched.setattr(one.index, "publish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            one.build()
+    assert one.snapshot != first
+    assert one.index.published(CORPUS) == first
+    report = one.build()
+    assert f"led to {first.collection}, state {first.version} until this run" in report.astray
+    assert report.name_problem is None
+    assert one.index.published(CORPUS) == one.snapshot
+    assert one.build().astray is None
