@@ -61,7 +61,7 @@ _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
             *("ReadError", "RemoteProtocolError", "MaxRetryError", "NewConnectionError", "EndpointConnectionError"),
             *("ConnectTimeoutError", "ReadTimeoutError", "ClientConnectorError", "ServerDisconnectedError"),
             *("OperationalError", "InterfaceError", "WeaviateConnectionError", "WeaviateTimeoutError"),
-            *("WeaviateStartUpError", "IndexUnavailable", "RowsRefused"),
+            *("WeaviateStartUpError", "IndexUnavailable", "RowsRefused", "SourceUnreachable"),
         }),
     ),
     (Kind.NODE_LOST, frozenset({"ChildProcessCrashException"})),

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from llm_assets.corpora.buckets import MOST
 from llm_assets.schema import Described, Metric, Settings, Spec, TableTest
+from resources.sources.foreign import holds_credentials
 from resources.vector_index.weaviate_settings import CollectionSettings
 
 
@@ -22,6 +24,18 @@ class SourceSettings(Settings):
     exclude: list[str] = Field(default_factory=list, description="Glob patterns of files to leave out.")
     options: dict[str, Any] = Field(default_factory=dict, description="Passed to fsspec: endpoints, profiles.")
     allow_empty: bool = Field(default=False, description="Take an empty source as 'all deleted' instead of an error.")
+
+    @field_validator("path")
+    @classmethod
+    def _without_credentials(cls, path: str) -> str:
+        """It stands in descriptions, URIs and alerts. An error of the type `secret` does not show the value."""
+        if holds_credentials(path):
+            raise PydanticCustomError(
+                "secret",
+                "a URL without password or token is needed, since everybody sees it; they belong into `options`, "
+                "from the environment: {password: \"{{ env_var('NAME') }}\"}",
+            )
+        return path
 
 
 class ParseSettings(Settings):

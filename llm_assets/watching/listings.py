@@ -98,8 +98,10 @@ def list_source(source: Watched) -> Outcome:
         files = source.list()
     except SourceError as error:
         return Problem(str(error))
-    except Exception as error:  # a broken filesystem of one corpus must not stop the others
-        return Problem(f"source '{source.location}' cannot be listed: {type(error).__name__}: {error}"[:300])
+    except (
+        Exception
+    ) as error:  # a broken filesystem of one corpus must not stop the others; its text may hold secrets
+        return Problem(f"source '{source.location}' cannot be listed: {type(error).__name__}")
     if not files and not source.may_be_empty:
         return Problem(f"source '{source.location}' lists no file. If it is meant to be empty, set allow_empty: true")
     content = source_version(list(files))

@@ -4,7 +4,7 @@
 A source that cannot be listed completely raises `SourceError`: a half listing would look like deletions.
 """
 
-from resources.sources.base import FileTooLarge, FileVanished, Source, SourceError, SourceFile
+from resources.sources.base import FileTooLarge, FileVanished, Source, SourceError, SourceFile, SourceUnreachable
 from resources.sources.opening import open_source
 
-__all__ = ["FileTooLarge", "FileVanished", "Source", "SourceError", "SourceFile", "open_source"]
+__all__ = ["FileTooLarge", "FileVanished", "Source", "SourceError", "SourceFile", "SourceUnreachable", "open_source"]

@@ -13,6 +13,10 @@ class SourceError(Exception):
     """A source that is missing or cannot be listed or read; the message names it and the way out."""
 
 
+class SourceUnreachable(SourceError):
+    """Its server does not answer now, or says that it cannot: it may be back without any change of the source."""
+
+
 class FileVanished(SourceError):
     """A listed file is no longer there."""
 
@@ -61,6 +65,7 @@ class Source(ABC):
         """All files, sorted by uri.
 
         Raises:
+            SourceUnreachable: its server is away.
             SourceError: the source is missing or any part of it cannot be listed.
         """
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from resources.digests import digest
 from resources.sources.base import FileTooLarge, FileVanished, Source, SourceError, SourceFile
+from resources.sources.foreign import is_away, source_error
 
 CORPUS = "corpus.jsonl"
 
@@ -66,16 +68,21 @@ class BeirCorpus(Source):
                     yield f"{self.label}/{CORPUS}#{self._id(line, number)}", start, line
                 start += len(line)
 
-    def _open(self) -> Any:  # fsspec's files have no common type
+    @contextmanager
+    def _open(self) -> Iterator[Any]:  # fsspec's files have no common type
         import fsspec
 
         try:
             filesystem, path = fsspec.core.url_to_fs(self.location, **self.options)
-            return filesystem.open(path, "rb")
-        except FileNotFoundError as error:
-            raise FileVanished(f"source '{self.label}': {CORPUS} is gone") from error
+            with filesystem.open(path, "rb") as handle:
+                yield handle
+        except (SourceError, MemoryError):
+            raise
         except Exception as error:  # every filesystem has exceptions of its own
-            raise SourceError(f"source '{self.label}': {CORPUS} cannot be read: {error}") from error
+            if isinstance(error, FileNotFoundError) and not is_away(error):
+                raise FileVanished(f"source '{self.label}': {CORPUS} is gone") from None
+            what, advice = f"source '{self.label}': {CORPUS} cannot be read", "Check its permissions and `options`."
+            raise source_error(what, error, self.options, advice) from None
 
     def _id(self, line: bytes, number: int) -> str:
         try:

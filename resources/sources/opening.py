@@ -31,6 +31,9 @@ def open_source(
         base: the folder of the defs.yaml that names the path.
         include, exclude: globs over relative paths, see `Selection`.
         storage_options: for fsspec, e.g. credentials or an endpoint.
+
+    Raises:
+        SourceError: a URL cannot be asked for its corpus.jsonl.
     """
     label = path.rstrip("/") or "/"
     selection = Selection(tuple(include), tuple(exclude))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.digests import digest_json
 from resources.sources.base import FileVanished, Source, SourceError, SourceFile, read_bounded
+from resources.sources.foreign import cleaned, is_away, source_error
 from resources.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 # What filesystems call "this content": the first that an entry has decides, together with its size.
 VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "generation", "VersionId", "mtime",
-                "LastModified", "last_modified", "updated", "modified", "created")  # fmt: skip
+                "LastModified", "last_modified", "modificationTime", "updated", "modified", "created")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,12 @@ class RemoteFolder(Source):
         filesystem, root = self._opened
         try:
             filesystem.invalidate_cache()
-            if not filesystem.isdir(root):
-                raise SourceError(f"source '{self.label}' does not exist or is empty. Correct the URL.")
-            return sorted(self._walk(filesystem, root))
-        except SourceError:
-            raise
+            if _is_folder(filesystem, root):
+                return sorted(self._walk(filesystem, root))
         except Exception as error:  # every filesystem has exceptions of its own
-            raise SourceError(
-                f"source '{self.label}' cannot be listed: {_short(error)}. Check credentials and `storage_options`."
-            ) from error
+            advice = "Check its credentials and `options`."
+            raise source_error(f"source '{self.label}' cannot be listed", error, self.options, advice) from None
+        raise SourceError(f"source '{self.label}' does not exist or is empty. Correct the URL.")
 
     def read(self, file: SourceFile, max_bytes: int) -> bytes:
         """See `Source.read`."""
@@ -57,20 +55,28 @@ class RemoteFolder(Source):
         try:
             with filesystem.open(path, "rb") as handle:
                 return read_bounded(handle, file.uri, max_bytes)  # pyright: ignore[reportArgumentType]  (binary)
-        except SourceError:
+        except (SourceError, MemoryError):
             raise
-        except FileNotFoundError as error:
-            raise FileVanished(f"{file.uri} is gone since the folder was listed") from error
         except Exception as error:
-            raise SourceError(f"{file.uri} cannot be read: {_short(error)}") from error
+            if isinstance(error, FileNotFoundError) and not is_away(error):
+                raise FileVanished(f"{file.uri} is gone since the folder was listed") from None
+            advice = "Check its permissions."
+            raise source_error(f"{file.uri} cannot be read", error, self.options, advice) from None
 
     def has(self, name: str) -> bool:
-        """Whether a file of this name lies directly in the folder; no, if the folder cannot be opened."""
+        """Whether a file of this name lies directly in the folder.
+
+        Raises:
+            SourceUnreachable: nobody knows. A corpus.jsonl taken for missing would delete what it holds.
+            SourceError: the folder cannot be opened.
+        """
+        filesystem, root = self._opened
         try:
-            filesystem, root = self._opened
-            return filesystem.isfile(f"{root.rstrip('/')}/{name}")
-        except Exception:  # listing says why
-            return False
+            return filesystem.info(f"{root.rstrip('/')}/{name}").get("type") == "file"
+        except Exception as error:
+            if is_away(error):
+                raise source_error(f"source '{self.label}' cannot be listed", error, self.options, "") from None
+            return False  # listing says why
 
     @cached_property
     def _opened(self) -> tuple[AbstractFileSystem, str]:
@@ -79,22 +85,27 @@ class RemoteFolder(Source):
         try:
             return url_to_fs(self.label, **self.options)
         except ImportError as error:
-            raise SourceError(f"source '{self.label}': {error}. Install that package beside this project.") from error
+            said = cleaned(str(error), self.options)
+            raise SourceError(f"source '{self.label}': {said}. Install that package beside this project.") from None
         except Exception as error:
-            raise SourceError(
-                f"source '{self.label}' cannot be opened: {_short(error)}. Check the URL and `storage_options`."
-            ) from error
+            advice = "Check the URL and `options`."
+            raise source_error(f"source '{self.label}' cannot be opened", error, self.options, advice) from None
 
     def _walk(self, filesystem: AbstractFileSystem, root: str) -> Iterator[SourceFile]:
-        start = root.rstrip("/") + "/"
-        # on_error="raise": the default leaves out a folder that fails, which would look like a deletion.
-        for folder, folders, files in filesystem.walk(root, detail=True, on_error="raise"):
-            prefix = (str(folder).rstrip("/") + "/").removeprefix(start)
-            for name in [name for name in folders if not self.selection.enters(prefix + name)]:
-                del folders[name]  # walk() goes on into what is left here
-            for name, entry in dict(files).items():
-                if name and self.selection.takes(prefix + name):
-                    yield SourceFile(f"{self.label}/{prefix}{name}", int(entry.get("size") or 0), stamp(entry))
+        """Folder by folder: fsspec's `walk` leaves out a subfolder that fails, which would look like a deletion."""
+        pending = [("", root)]
+        while pending:
+            prefix, folder = pending.pop()
+            for entry in filesystem.ls(folder, detail=True):
+                path = str(entry["name"]).rstrip("/")
+                relative = prefix + path.rpartition("/")[2]
+                if path == folder.rstrip("/"):  # an object store's mark that a folder exists
+                    continue
+                if entry["type"] == "directory":
+                    if self.selection.enters(relative):
+                        pending.append((relative + "/", path))
+                elif self.selection.takes(relative):
+                    yield SourceFile(f"{self.label}/{relative}", int(entry.get("size") or 0), stamp(entry))
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_opened"}
@@ -108,5 +119,12 @@ def stamp(entry: Mapping[str, Any]) -> str:
     return digest_json({key: str(value) for key, value in entry.items()})
 
 
-def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+def _is_folder(filesystem: AbstractFileSystem, root: str) -> bool:
+    """Asked of `info` first: many an `isdir` takes a server that is away for a folder that is not there."""
+    try:
+        if filesystem.info(root)["type"] == "directory":
+            return True
+    except FileNotFoundError as error:
+        if is_away(error):
+            raise
+    return filesystem.isdir(root)  # also for what has no description of a folder, as HTTP
