@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from llm_assets.models.lineage import lineage_of
 from llm_assets.models.settings import EvaluationSettings, FineTuneSpec, GateSettings
 from llm_assets.training.checkpoints import seal
 from llm_assets.training.jobs import PROVENANCE, read_rows, write_rows
+from resources.language_model import open_language_model
 from resources.platform import Platform
 from resources.profile import Profile
 from tests.tiny_model import save_tiny_model
@@ -179,25 +181,34 @@ def test_a_promoted_version_of_another_base_model_is_asked_on_its_own(
     other = save_tiny_model(tmp_path / "other", layers=1)
     platform = platform_of(tiny)
 
-    def sealed(base: str) -> Path:
+    digest = open_language_model(f"path:{other}", base=None, cache_dir=platform.cache).digest
+    cases = [
+        (other, digest, None),
+        (other, "of before", "version v1 cannot be compared with: .*other has changed since it was trained"),
+        (tmp_path / "lost", "another", "version v2 cannot be compared with: it needs another base model"),
+    ]
+
+    def sealed(base: Path, base_digest: str, version: str) -> Path:
         written = tmp_path / "written"
         written.mkdir()
-        made_of = {"base": f"path:{base}", "base_digest": "another", "method": "lora"}
+        made_of = {"base": f"path:{base}", "base_digest": base_digest, "method": "lora"}
         (written / PROVENANCE).write_text(json.dumps(made_of))
-        seal(written, tmp_path / "sealed" / Path(base).name)
-        return tmp_path / "sealed" / Path(base).name
+        seal(written, tmp_path / "sealed" / version)
+        return tmp_path / "sealed" / version
 
     name = tiny.spec.settings.model_copy(update={"name": "moved"})
     spec = replace(tiny.spec, settings=name)
-    for number, base in enumerate((other, tmp_path / "lost")):
-        made = replace(lineage_of(platform.state, spec, tiny.run, tiny.rows, {}, (), None), version=f"v{number}")
-        promotion.promote(platform, made, sealed(str(base)))
+    for number, (base, base_digest, unusable) in enumerate(cases):
+        version = f"v{number}"
+        made = replace(lineage_of(platform.state, spec, tiny.run, tiny.rows, {}, (), None), version=version)
+        promotion.promote(platform, made, sealed(base, base_digest, version))
         of_base, promoted, tuned = sides_of(platform, spec, tiny.run)
         assert of_base.base == tuned.base == tiny.run.base.path
-        if base == other:
-            assert (promoted.base, promoted.version, promoted.unusable) == (other, "v0", None)
+        assert promoted.version == version
+        if unusable is None:
+            assert (promoted.base, promoted.unusable) == (other, None)
         else:
-            assert "version v1 cannot be compared with: it needs another base model" in (promoted.unusable or "")
+            assert re.match(unusable, promoted.unusable or "")
 
 
 def _break_a_loss(examination: evaluation.Examination, side: evaluation.Side) -> None:

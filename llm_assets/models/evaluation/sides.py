@@ -71,4 +71,7 @@ def _promoted(platform: Platform, spec: FineTuneSpec, base: LanguageModel, rival
     except ModelError as error:
         said = f"version {rival.version} cannot be compared with: it needs another base model; {error}"
         return Side(PROMOTED, rival.version, base.path, rival.path, said)
+    if own.digest != made_of["base_digest"]:
+        said = f"version {rival.version} cannot be compared with: {made_of['base']} has changed since it was trained"
+        return Side(PROMOTED, rival.version, base.path, rival.path, said)
     return Side(PROMOTED, rival.version, own.path, rival.path)
