@@ -181,7 +181,7 @@ lineage = sa.Table(
     sa.Column("made_at", sa.Float, nullable=False),
 )
 
-# What the tracking server has still to be told, in this order; `refused` says why it never will be.
+# What the tracking server has still to be told, in this order; `refused` says why it could not be told.
 tracking_outbox = sa.Table(
     "tracking_outbox",
     metadata,
@@ -192,6 +192,14 @@ tracking_outbox = sa.Table(
     sa.Column("noted_at", sa.Float, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("refused", sa.String),
+)
+
+# Of what was refused, that which is tried again, and not before `at`.
+tracking_put_off = sa.Table(
+    "tracking_put_off",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Float, nullable=False),
 )
 
 # The runs that the tracking server is told of: `told` is the last step of each figure, so that none is told twice.

@@ -29,7 +29,8 @@ from resources.tracking.settings import Destination
 
 EVERY_SECONDS = 10
 MOST_SECONDS = 60  # of one delivery
-MOST_ATTEMPTS = 5  # of a server that is there and fails on one thing again and again
+MOST_ATTEMPTS = 5  # of a server that is there and fails on one thing: then the others go first
+AGAIN_SECONDS, MOST_AGAIN_SECONDS = 60.0, 3600.0  # after that: twice as long each time
 LOCK = "tracking"
 NICE = 10  # training has the cores first
 TRY_LATER = {401, 403, 408, 425, 429}  # of the requests that are wrong: these may be right another time
@@ -102,11 +103,14 @@ class Delivery:
         except Exception as away:
             outbox.hear(self._state, destination, self._plainly(away))
             return False
-        wrong = _is_wrong(error)
-        for_ever = (wrong and item.attempts > 0) or item.attempts + 1 >= MOST_ATTEMPTS
-        outbox.failed(self._state, item, reason, for_ever=for_ever)
-        outbox.hear(self._state, destination, None if wrong or for_ever else reason)
-        return wrong or for_ever
+        wrong, missed = _is_wrong(error), isinstance(error, LookupError)  # a version that is put off may be missed
+        refused = (wrong and item.attempts > 0) or item.attempts + 1 >= MOST_ATTEMPTS
+        if refused:
+            outbox.refuse(self._state, item, reason, None if wrong and not missed else _again_in(item.attempts + 1))
+        else:
+            outbox.failed(self._state, item)
+        outbox.hear(self._state, destination, None if wrong or refused else reason)
+        return wrong or refused
 
     def _plainly(self, error: Exception) -> str:
         """What failed, in one line that may be shown."""
@@ -148,6 +152,11 @@ def _artifact(store: MlflowStore, run: Any, content: dict[str, Any]) -> None:
         store.binary(run, content["path"], base64.b64decode(content["base64"]))
     else:
         store.file(run, content["path"], Path(content["file"]))
+
+
+def _again_in(attempts: int) -> float:
+    """Seconds until the next attempt."""
+    return min(AGAIN_SECONDS * 2 ** min(max(0, attempts - MOST_ATTEMPTS), 16), MOST_AGAIN_SECONDS)
 
 
 def _is_wrong(error: Exception) -> bool:

@@ -41,12 +41,14 @@ class Heard:
     Attributes:
         waiting: things that it has still to be told.
         refused: things that it will never take.
+        put_off: things that it has failed on, which are tried again later.
         failure: why the last attempt to reach it failed; None after one that did not.
         failed_at: when that was, in seconds since the epoch; 0 without a failure.
     """
 
     waiting: int
     refused: int
+    put_off: int
     failure: str | None
     failed_at: float
 
@@ -72,18 +74,39 @@ def waits_since(state: State) -> float | None:
 
 
 def done(state: State, item: Item) -> None:
-    """It was told."""
+    """It was told. An alias that has moved makes what was put off of its earlier moves idle."""
     table = schema.tracking_outbox
     with state.write() as connection:
         connection.execute(table.delete().where(table.c.seq == item.seq))
+        if item.kind == "alias":
+            earlier = sa.select(table.c.seq, table.c.content).where(table.c.kind == "alias", table.c.seq < item.seq)
+            moves = [row.seq for row in connection.execute(earlier) if row.content["model"] == item.content["model"]]
+            connection.execute(table.delete().where(table.c.seq.in_(moves)))
 
 
-def failed(state: State, item: Item, reason: str, *, for_ever: bool) -> None:
-    """A server that was there has failed on it; `for_ever` takes it out of the order, and keeps the reason."""
+def failed(state: State, item: Item) -> None:
+    """A server that was there has failed on it; it is still the next."""
     table = schema.tracking_outbox
-    change = {"attempts": item.attempts + 1} | ({"refused": reason} if for_ever else {})
+    with state.write() as connection:
+        connection.execute(table.update().where(table.c.seq == item.seq).values(attempts=item.attempts + 1))
+
+
+def refuse(state: State, item: Item, reason: str, again_in: float | None) -> None:
+    """Take out of the order what a server fails on: for ever, or for so many seconds."""
+    table, put_off = schema.tracking_outbox, schema.tracking_put_off
+    change = {"attempts": item.attempts + 1, "refused": reason}
     with state.write() as connection:
         connection.execute(table.update().where(table.c.seq == item.seq).values(**change))
+        if again_in is not None:
+            state.put_in(connection, put_off, [{"seq": item.seq, "at": now() + again_in}])
+
+
+def put_back(state: State) -> int:
+    """Put what was put off until now back into the order, at its place. Returns how many."""
+    put_off = schema.tracking_put_off
+    with state.read() as connection:
+        due = list(connection.execute(sa.select(put_off.c.seq).where(put_off.c.at <= now())).scalars())
+    return _put_back(state, due, {}) if due else 0
 
 
 def refused(state: State) -> list[dict[str, Any]]:
@@ -96,21 +119,30 @@ def refused(state: State) -> list[dict[str, Any]]:
 def try_again(state: State) -> int:
     """Put what was refused back into the order. Returns how many."""
     table = schema.tracking_outbox
+    with state.read() as connection:
+        all_of_it = list(connection.execute(sa.select(table.c.seq).where(table.c.refused.is_not(None))).scalars())
+    return _put_back(state, all_of_it, {"attempts": 0})
+
+
+def _put_back(state: State, seqs: list[int], change: Mapping[str, Any]) -> int:
+    table, put_off = schema.tracking_outbox, schema.tracking_put_off
     with state.write() as connection:
-        again = table.update().where(table.c.refused.is_not(None)).values(refused=None, attempts=0)
+        connection.execute(put_off.delete().where(put_off.c.seq.in_(seqs)))
+        again = table.update().where(table.c.seq.in_(seqs)).values(refused=None, **change)
         return connection.execute(again).rowcount
 
 
 def heard(state: State, destination: str) -> Heard:
     """What waits, and what was last heard of the server at `destination`."""
-    table, servers = schema.tracking_outbox, schema.tracking_servers
+    table, servers, later = schema.tracking_outbox, schema.tracking_servers, schema.tracking_put_off
     count = sa.select(sa.func.count()).select_from(table)
     with state.read() as connection:
         waiting = connection.execute(count.where(table.c.refused.is_(None))).scalar_one()
         lost = connection.execute(count.where(table.c.refused.is_not(None))).scalar_one()
+        put_off = connection.execute(count.where(table.c.seq.in_(sa.select(later.c.seq)))).scalar_one()
         asked = sa.select(servers.c.failure, servers.c.failed_at).where(servers.c.destination == destination)
         failure, failed_at = connection.execute(asked).one_or_none() or (None, None)
-    return Heard(waiting, lost, failure, (failed_at or 0.0) if failure else 0.0)
+    return Heard(waiting, lost - put_off, put_off, failure, (failed_at or 0.0) if failure else 0.0)
 
 
 def hear(state: State, destination: str, failure: str | None) -> None:

@@ -96,7 +96,8 @@ def leave(platform: Platform) -> None:
 
 
 def catch_up(platform: Platform, idle_seconds: float) -> str:
-    """Have sent what nobody sends: what has waited for so long. Returns at once; to be called again and again.
+    """Have sent what nobody sends: what has waited for so long, or was put off. Returns at once; to be called again
+    and again.
 
     The sending process ends when this is called and nothing waits.
 
@@ -105,6 +106,7 @@ def catch_up(platform: Platform, idle_seconds: float) -> str:
     """
     if not platform.profile.tracking.enabled:
         return "tracking is off in profiles.yml"
+    outbox.put_back(platform.state)
     since = outbox.waits_since(platform.state)
     if since is None:
         _relay(platform).close()

@@ -163,7 +163,8 @@ class Tracker:
 def told_where(state: State, destination: Destination) -> str:
     """In one sentence: whether a server knows everything, for the log and for metadata."""
     found = outbox.heard(state, destination.shown)
-    lost = f"; {found.refused} refused: llm-assets tracking" if found.refused else ""
+    lost = f"; {found.put_off} failed there, to be sent again" if found.put_off else ""
+    lost += f"; {found.refused} refused: llm-assets tracking" if found.refused else ""
     if not found.waiting:
         return f"{destination.shown} knows everything{lost}"
     why = f" ({found.failure})" if found.failure else ""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from resources import state_schema as schema
 from resources.platform import Platform
 from resources.profile import Profile
 from resources.tracking import outbox, relay
@@ -264,8 +265,12 @@ def test_a_server_that_fails_on_one_thing_for_ever_does_not_stop_the_others(tmp_
         assert "mlflow-artifacts" in lost[0]["refused"]
         assert Seen(platform).promoted() == f"version-of-{KEY}"
         broken["on"] = False
-        assert outbox.try_again(platform.state) == 2
-        deliver(platform)
+        assert outbox.put_back(platform.state) == 0, "it is left alone for a while"
+        with platform.state.write() as connection:
+            connection.execute(schema.tracking_put_off.update().values(at=0.0))
+        relay.catch_up(platform, 0)
+        until(lambda: outbox.first(platform.state) is None, "it is sent without anybody's help", seconds=DEADLINE)
+        relay.catch_up(platform, 0)
         whole(platform, 3)
 
 
@@ -275,6 +280,8 @@ def test_what_the_server_refuses_is_kept_with_its_reason(told: Platform) -> None
     tracker.artifact(KEY, "gone.png", Path("/nonexistent/gone.png"))
     tracker.metrics(KEY, 5, {"after": 1.0})
     deliver(told)
+    heard = outbox.heard(told.state, where(told).destination.shown)
+    assert (heard.refused, heard.put_off) == (2, 0), "what can never be taken is not tried again"
     assert [(entry["kind"], entry["run_key"]) for entry in outbox.refused(told.state)] == [
         ("metrics", KEY),
         ("artifact", KEY),

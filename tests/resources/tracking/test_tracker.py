@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from resources import state_schema as schema
 from resources.platform import Platform
 from resources.state import State
 from resources.tracking import outbox
-from resources.tracking.delivery import Delivery, Where
+from resources.tracking.delivery import Delivery, Where, _again_in
 from resources.tracking.settings import TrackingSettings
 from resources.tracking.tracker import Point, Tracker, told_where
 
@@ -63,6 +64,37 @@ def test_an_evaluation_is_told_once_and_again_when_it_has_changed(platform: Plat
     assert tracker.evaluated(KEY, "b", {"accuracy": 0.6}, dict)
     steps = [item["content"]["values"][0][2] for item in items(platform.state) if item["kind"] == "metrics"]
     assert steps == [0, 1]
+
+
+def test_what_a_server_fails_on_is_put_off_longer_each_time(platform: Platform) -> None:
+    started(platform.state)
+    item = outbox.first(platform.state)
+    assert item is not None
+    outbox.refuse(platform.state, item, "502", again_in=60)
+    heard = outbox.heard(platform.state, "")
+    assert (heard.waiting, heard.refused, heard.put_off, outbox.put_back(platform.state)) == (0, 0, 1, 0)
+    outbox.refuse(platform.state, item, "502", again_in=0)
+    assert outbox.put_back(platform.state) == 1
+    assert outbox.first(platform.state) == replace(item, attempts=1)
+    assert [_again_in(attempts) for attempts in (2, 5, 6, 7, 99)] == [60, 60, 120, 240, 3600]
+
+
+def test_a_move_of_an_alias_that_was_put_off_does_not_undo_a_later_one(platform: Platform) -> None:
+    tracker = started(platform.state)
+    with platform.state.write() as connection:
+        for model, version in (("acme.m", "v1"), ("acme.other", "v1"), ("acme.m", "v2")):
+            tracker.moved_in(connection, KEY, model, version)
+    for _ in range(3):
+        item = outbox.first(platform.state)
+        assert item is not None
+        outbox.refuse(platform.state, item, "502", again_in=0)
+    item = outbox.first(platform.state)
+    assert item is not None
+    outbox.done(platform.state, item)
+    outbox.put_back(platform.state)
+    assert [entry["content"]["model"] for entry in items(platform.state) if entry["kind"] == "alias"] == [
+        "acme.other"
+    ]
 
 
 def test_nothing_is_noted_where_tracking_is_off(platform: Platform) -> None:
