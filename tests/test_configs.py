@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -222,9 +223,10 @@ def test_owners_and_tags_are_what_dagster_takes() -> None:
         ("a", "é"),
         ("a" * 64, "b" * 64),
     )
-    for settings in (*({"owners": [one]} for one in owners), *({"tags": dict([one])} for one in tags)):
-        taken = _refusal(lambda given=settings: dg.AssetSpec("a", **given)) is None
-        refused = _refusal(lambda given=settings: Described.model_validate({"name": "a", **given}))
+    given: list[dict[str, Any]] = [*({"owners": [one]} for one in owners), *({"tags": dict([one])} for one in tags)]
+    for settings in given:
+        taken = _refusal(lambda one=settings: dg.AssetSpec("a", **one)) is None
+        refused = _refusal(lambda one=settings: Described.model_validate({"name": "a", **one}))
         assert (refused is None) == taken, settings
 
 

@@ -33,6 +33,7 @@ from resources.accelerators.dagster_claims import Claims
 from resources.accelerators.dagster_configuration import current, current_ledger
 from resources.accelerators.dagster_queue import queue_of
 from resources.accelerators.dagster_seen import SeenQueue
+from resources.dagster_storage import folder_of_target
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -171,7 +172,8 @@ class SqlitePools(AcceleratorPools, SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> SqlitePools:
-        return cls(inst_data=inst_data, **config_value)
+        with folder_of_target(config_value["base_dir"]) as folder:
+            return cls(inst_data=inst_data, base_dir=folder)
 
 
 class SqliteRuns(RunsInTurn, SqliteRunStorage):
@@ -179,7 +181,8 @@ class SqliteRuns(RunsInTurn, SqliteRunStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> SqliteRuns:
-        return cls.from_local(inst_data=inst_data, **config_value)
+        with folder_of_target(config_value["base_dir"]) as folder:
+            return cls.from_local(folder, inst_data=inst_data)
 
 
 def _status(pool: str, *, claimed: bool) -> ConcurrencyClaimStatus:

@@ -11,13 +11,14 @@ from subprocess import PIPE, STDOUT, CompletedProcess, Popen
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from llm_assets.corpora import serving
 from llm_assets.corpora.chunks import CHUNK_COLUMNS, known_chunks
 from llm_assets.corpora.documents import DOCUMENT_COLUMNS, known_documents
 from llm_assets.status import corpus_status
 from resources.platform import Platform
-from resources.profile import Profile
+from resources.profile import TARGET_VARIABLE, Profile
 from tests.conftest import Project
 
 QUIET = '{"loggers": {"console": {}}}'
@@ -49,10 +50,12 @@ def succeeded(done: CompletedProcess[str]) -> CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def instance_of(project: Project) -> Iterator[dg.DagsterInstance]:
-    """The project's Dagster instance; paths in its dagster.yaml start at the working directory."""
-    with contextlib.chdir(project.root), dg.DagsterInstance.from_config(str(project.root)) as instance:
-        yield instance
+def instance_of(project: Project, target: str = "dev") -> Iterator[dg.DagsterInstance]:
+    """The project's Dagster instance of a target; paths in its dagster.yaml start at the working directory."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(project.root):
+        patch.setenv(TARGET_VARIABLE, target)
+        with dg.DagsterInstance.from_config(str(project.root)) as instance:
+            yield instance
 
 
 def make_dagsters_tables(project: Project) -> None:
@@ -61,9 +64,9 @@ def make_dagsters_tables(project: Project) -> None:
         instance.get_runs(limit=1)
 
 
-def recorded(project: Project, key: str) -> dict[str, Any]:
+def recorded(project: Project, key: str, target: str = "dev") -> dict[str, Any]:
     """Metadata of the newest materialisation of an asset, and its data version under `version`."""
-    with instance_of(project) as instance:
+    with instance_of(project, target) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
     assert event is not None, f"{key} was never materialised"
     assert event.asset_materialization
@@ -71,15 +74,15 @@ def recorded(project: Project, key: str) -> dict[str, Any]:
     return values | {"version": (event.asset_materialization.tags or {})[VERSION_TAG]}
 
 
-def runs_of(project: Project) -> list[dg.DagsterRun]:
+def runs_of(project: Project, target: str = "dev") -> list[dg.DagsterRun]:
     """The runs that the project's instance knows, newest first."""
-    with instance_of(project) as instance:
+    with instance_of(project, target) as instance:
         return list(instance.get_runs())
 
 
-def failures(project: Project) -> dict[str, str]:
+def failures(project: Project, target: str = "dev") -> dict[str, str]:
     """Asset key to what its failure said, of the newest run."""
-    with instance_of(project) as instance:
+    with instance_of(project, target) as instance:
         run = next(iter(instance.get_runs(limit=1)))
         logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     found = {}

@@ -69,7 +69,7 @@ def test_a_full_disk_is_told_and_after_making_room_the_run_is_finished(
     filler = fill(small_disk, leave_bytes=60_000)
     done = materialize(corpus, env=env)
     assert done.returncode == 1
-    told = failures(corpus)
+    told = failures(corpus, "small")
     assert told, done.stderr
     assert all("disk is full" in text for text in told.values()), told
     served = serving.served(platform.state, "acme", "handbook")

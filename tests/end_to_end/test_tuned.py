@@ -168,6 +168,6 @@ def test_a_training_that_is_killed_many_times_ends_with_equal_weights(
         mark = new_mark() | {"LLM_ASSETS_TARGET": "ci"}
         kill_at(start(project, tuned, mark), after_steps(folder, moments.randint(0, 2)), mark)
     succeeded(materialize(project, tuned, env={"LLM_ASSETS_TARGET": "ci"}))
-    killed = recorded(project, "acme/places/tuned_model")
+    killed = recorded(project, "acme/places/tuned_model", "ci")
     for name in ("version", "last loss", "steps", "examples"):
         assert killed[name] == undisturbed[name]
