@@ -52,6 +52,8 @@ ADVICE = {
 _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
     (Kind.CHECK_FAILED, frozenset({"DagsterAssetCheckFailedError"})),
     (Kind.OUT_OF_MEMORY, frozenset({"OutOfMemory", "OutOfMemoryError", "MemoryError"})),
+    (Kind.NO_SPACE, frozenset({"IndexFull"})),
+    (Kind.BAD_INPUT, frozenset({"IndexRefused"})),
     (Kind.DEVICE_LOST, frozenset({"LeaseLost"})),
     (
         Kind.SERVICE_DOWN,
@@ -89,7 +91,7 @@ _PHRASES: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
             r"|CUDA error: unknown error|NCCL.{0,80}(remote process|abort|timeout)|TPU.{0,40}(unhealthy|lost)"
             r"|the lease .{0,80}(lost|not held)",
         ),
-        (Kind.BAD_INPUT, r"refuses the key|is too old|this version reads|no permission"),
+        (Kind.BAD_INPUT, r"this version reads"),
         (
             Kind.NODE_LOST,
             r"unexpected(ly)? (exit|terminat)|run worker (crash|fail)|worker status (FAILED|NOT_FOUND|UNK)",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm_assets.corpora import serving
 from llm_assets.names import choose
 from resources.platform import Platform
-from resources.vector_index import Hit, Mode, SnapshotGone
+from resources.vector_index import Hit, Mode, SnapshotGone, UnknownCollection
 
 if TYPE_CHECKING:
     from resources.embedder import Embedder
@@ -72,20 +72,23 @@ def search(
 
     Raises:
         SearchError: there is no such corpus, or nothing of it is served yet.
-        VectorIndexError: an unknown filter or mode.
+        VectorIndexError: an unknown filter or mode, or the index has lost what is served.
     """
     if k < 1:
         raise SearchError(f"k is {k}: ask for at least one passage")
     platform = _platform(target)
     tenant, name = resolve(platform, corpus)
+    before = None
     for _ in range(MOVES):
         state = serving.served(platform.state, tenant, name)
         if state is None:
             raise SearchError(f"nothing of corpus {tenant}/{name} is served yet: materialise its vector_index")
         try:
             return [_passage(hit) for hit in _hits(platform, tenant, state, question, k, mode, where)]
-        except SnapshotGone:
-            continue  # a newer state was served, and this one removed, in between
+        except (SnapshotGone, UnknownCollection):
+            if state == before:
+                raise
+            before = state  # perhaps a newer state was served, and this one removed, in between
     raise SearchError(f"the served state of {tenant}/{name} moved {MOVES} times during one search; try again")
 
 

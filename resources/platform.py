@@ -56,7 +56,7 @@ class Platform:
             from resources.vector_index.weaviate import WeaviateIndex, connection_of
 
             settings = self.profile.weaviate
-            connection = connection_of(settings, self.profile.state_dir / "weaviate")
+            connection = connection_of(settings, self.profile.state_dir / "weaviate", tenant)
             self._weaviates[tenant] = WeaviateIndex(
                 connection, tenant=tenant, settings=settings, installation=self.state.installation
             )

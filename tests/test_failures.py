@@ -15,7 +15,8 @@ from resources.config_errors import ConfigError
 from resources.sources import SourceError
 from resources.state import StateError
 from resources.vector_index import VectorIndexError
-from resources.vector_index.errors import IndexUnavailable, RowsRefused
+from resources.vector_index.errors import IndexRefused, IndexUnavailable, RowsRefused
+from resources.vector_index.weaviate_connection import full, refuse_old
 
 
 def because(error: Exception, cause: Exception) -> Exception:
@@ -24,9 +25,19 @@ def because(error: Exception, cause: Exception) -> Exception:
     return error
 
 
+def old_server() -> Exception:
+    """As the connection finds it."""
+    with pytest.raises(IndexRefused) as raised:
+        refuse_old("1.30.5", "http://weaviate:8080")
+    return raised.value
+
+
 PARTS: list[tuple[Exception, Kind]] = [
     (IndexUnavailable("http://weaviate:8080 cannot be reached"), Kind.SERVICE_DOWN),
-    (IndexUnavailable("http://weaviate:8080 refuses the key of WEAVIATE_API_KEY"), Kind.BAD_INPUT),
+    (because(IndexRefused("Weaviate at … refuses the key"), ConnectionError("401")), Kind.BAD_INPUT),
+    (IndexRefused("no Weaviate server: Go, which could build one, is not installed"), Kind.BAD_INPUT),
+    (because(old_server(), ConnectionError("away")), Kind.BAD_INPUT),
+    (full("write to 'x'", "store is read-only due to memory pressure"), Kind.NO_SPACE),
     (RowsRefused("3 rows of collection x"), Kind.SERVICE_DOWN),
     (because(StateError("state database x: gone"), ConnectionResetError("reset")), Kind.SERVICE_DOWN),
     (StateError("state database x has schema 9, this version reads 1"), Kind.BAD_INPUT),

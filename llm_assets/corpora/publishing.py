@@ -21,9 +21,9 @@ def name_leads_to(index: VectorIndex, spec: CorpusSpec) -> Snapshot | None:
     found = index.published(spec.name)
     if found is not None and found.collection not in index.collections():
         raise VectorIndexError(
-            f"corpus {spec.id}: its name on the server leads to {found.collection}, which is not this tenant's or is "
-            "another target's: remove that alias, rename the corpus, or give this target a name of its own in "
-            "profiles.yml (weaviate: {name: …}). What is served is as it was"
+            f"corpus {spec.id}: its name on the server leads to {found.collection}, which is not this tenant's, is "
+            "another target's, or was made with another multi_tenancy: remove that alias, rename the corpus, or give "
+            "this target a name of its own in profiles.yml (weaviate: {name: …}). What is served is as it was"
         )
     return found
 

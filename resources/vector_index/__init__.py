@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from resources.vector_index.errors import (
+    IndexFull,
+    IndexRefused,
     IndexUnavailable,
     InvalidQuery,
     InvalidRows,
@@ -19,6 +21,8 @@ from resources.vector_index.trust import dense_trust
 __all__ = [
     "FILTER_FIELDS",
     "Hit",
+    "IndexFull",
+    "IndexRefused",
     "IndexSpec",
     "IndexUnavailable",
     "InvalidQuery",

@@ -28,7 +28,15 @@ class InvalidQuery(VectorIndexError):
 
 
 class IndexUnavailable(VectorIndexError):
-    """The server cannot be reached, refuses the key, or is too old; what is served is as it was."""
+    """The server cannot be reached or is too busy; what is served is as it was."""
+
+
+class IndexRefused(IndexUnavailable):
+    """No address, wrong key, no permission, too old a server: trying again is of no use until somebody mends it."""
+
+
+class IndexFull(VectorIndexError):
+    """The server takes no writes, since its disk or memory is full; what is served is as it was."""
 
 
 class RowsRefused(VectorIndexError):

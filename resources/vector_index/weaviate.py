@@ -8,8 +8,9 @@ is moved; the alias, which others read by, moves after it.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,7 @@ from resources.vector_index.checks import (
     numbered,
 )
 from resources.vector_index.errors import StaleBase, UnknownCollection, VectorIndexError
-from resources.vector_index.filters import Condition, Where, conditions
+from resources.vector_index.filters import Where, conditions
 from resources.vector_index.fusion import depth, fuse
 from resources.vector_index.hits import Rows, hits, scores
 from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Tuning, Verification
@@ -47,11 +48,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def connection_of(settings: ServerSettings, folder: Path) -> WeaviateConnection:
-    """The server that WEAVIATE_URL names, with the key in WEAVIATE_API_KEY; without it, one of our own in `folder`.
+def connection_of(settings: ServerSettings, folder: Path, tenant: str) -> WeaviateConnection:
+    """The server that WEAVIATE_URL names; without it, one of our own in `folder`.
+
+    The key is that in WEAVIATE_API_KEY_<TENANT>, in capitals and with `_` for other characters than letters and
+    digits, or else that in WEAVIATE_API_KEY.
 
     Raises:
-        IndexUnavailable: there is no address, and no program to run.
+        IndexRefused: there is no address, and no program to run.
     """
     from resources.weaviate_server import Address
 
@@ -60,12 +64,10 @@ def connection_of(settings: ServerSettings, folder: Path) -> WeaviateConnection:
         from resources.vector_index.weaviate_embedded import embedded_server
 
         address = embedded_server(folder)
-        return WeaviateConnection(address.url, address.grpc_port, api_key=address.key)
+        return WeaviateConnection(address.url, address.grpc_port, api_key=address.key, folder=folder)
     port = settings.grpc_port or address.grpc_port
-    return WeaviateConnection(address.url, port, settings.grpc_host, address.key)
-
-
-_HALVES = ThreadPoolExecutor(8, thread_name_prefix="weaviate-search")  # a hybrid search asks for both at once
+    own = os.environ.get(f"WEAVIATE_API_KEY_{re.sub(r'[^A-Za-z0-9]', '_', tenant).upper()}")
+    return WeaviateConnection(address.url, port, settings.grpc_host, own or address.key)
 
 
 class WeaviateIndex:
@@ -176,7 +178,7 @@ class WeaviateIndex:
         filters, limit = conditions(where), depth(k) if mode == "hybrid" else k
 
         def run(handle: Handle, view: View, states: States) -> tuple[Rows, Rows]:
-            halves = _Halves(handle, view, states, filters, limit)
+            halves = reading.Halves(handle, view, states, filters, limit)
             wanted = None if mode == "vector" else checked_text(text, mode)
             dimension = handle.owned.spec.dimension
             near = None if mode == "text" else checked_vector(vector, dimension, mode)
@@ -296,29 +298,3 @@ class WeaviateIndex:
         except UnknownCollection:
             self.catalogue.look_again(snapshot.collection)
             return once()
-
-
-class _Halves:
-    """Both halves of a search of one state."""
-
-    def __init__(self, handle: Handle, view: View, states: States, filters: Sequence[Condition], limit: int) -> None:
-        self._state = (handle, view, states)
-        self._filters, self._limit = filters, limit
-
-    def found(self, text: str | None, vector: np.ndarray | None) -> tuple[Rows, Rows]:
-        """What words and vectors find; a half that is not asked for finds nothing."""
-        if any(not each.values for each in self._filters):
-            return {}, {}  # a field without values holds for no row
-        if text is not None and vector is not None:
-            by_text = _HALVES.submit(self._by_text, text)
-            vectors = self._by_vector(vector)
-            return by_text.result(), vectors
-        return (self._by_text(text) if text is not None else {}), (
-            self._by_vector(vector) if vector is not None else {}
-        )
-
-    def _by_text(self, text: str) -> Rows:
-        return reading.by_text(*self._state, text, self._filters, self._limit)
-
-    def _by_vector(self, vector: np.ndarray) -> Rows:
-        return reading.by_vector(*self._state, vector, self._filters, self._limit)

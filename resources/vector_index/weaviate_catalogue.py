@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from resources.vector_index.checks import checked_spec
-from resources.vector_index.errors import IndexUnavailable, UnknownCollection, VectorIndexError
+from resources.vector_index.errors import IndexRefused, UnknownCollection, VectorIndexError
 from resources.vector_index.protocol import IndexSpec, Tuning
 from resources.vector_index.weaviate_handle import Handle
 from resources.vector_index.weaviate_schema import (
@@ -142,9 +142,9 @@ class Catalogue:
             )
         elif found not in {each.class_name for each in self._ours()} and self.exists(found):
             raise VectorIndexError(
-                f"the alias {name} at {self.server.connection.place} leads to {found}, which is not this tenant's or "
-                "is another target's: remove the alias, rename the corpus, or give this target a name of its own in "
-                "profiles.yml (weaviate: {name: …})"
+                f"the alias {name} at {self.server.connection.place} leads to {found}, which is not this tenant's, "
+                "is another target's, or was made with another multi_tenancy: remove the alias, rename the corpus, "
+                "or give this target a name of its own in profiles.yml (weaviate: {name: …})"
             )
         else:
             self.server.call(
@@ -202,11 +202,8 @@ class Catalogue:
     def _refuse_foreign(self, name: str) -> None:
         try:
             self.server.call(f"look for {name}", lambda client: self._refuse_in(client, name))
-        except IndexUnavailable as error:
-            if "may not" not in str(
-                error
-            ):  # a key for this tenant's collections alone: the server says if it's taken
-                raise
+        except IndexRefused:
+            return  # a key for this tenant's collections alone: the server will say if the name is taken
 
     def _refuse_in(self, client: Any, name: str) -> bool:
         """Whether there is a class of ours of that name. Raises for somebody else's."""

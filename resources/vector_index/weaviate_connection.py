@@ -11,12 +11,19 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from resources.vector_index.errors import IndexUnavailable, UnknownCollection, VectorIndexError
+from resources.vector_index.errors import (
+    IndexFull,
+    IndexRefused,
+    IndexUnavailable,
+    UnknownCollection,
+    VectorIndexError,
+)
 from resources.vector_index.weaviate_settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -40,12 +47,14 @@ class WeaviateConnection:
         grpc_port: of the gRPC service; by default 443 with https, else 50051.
         grpc_host: by default the host of `url`; Weaviate Cloud has one of its own, which is worked out.
         api_key: in no representation.
+        folder: of a server of our own; where it has ended, it is started again, perhaps at another address.
     """
 
     url: str
     grpc_port: int | None = None
     grpc_host: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    folder: Path | None = None
 
     @property
     def place(self) -> str:
@@ -64,32 +73,27 @@ class Server:
 
     def __init__(self, connection: WeaviateConnection, settings: ServerSettings) -> None:
         self.connection, self.settings = connection, settings
-        self._connecting = threading.Lock()
+        self._connecting = threading.RLock()
 
     @property
     def client(self) -> WeaviateClient:
         """The client, connected on first use.
 
         Raises:
-            IndexUnavailable: the server does not answer in time, refuses the key, or is too old.
+            IndexUnavailable: the server does not answer in time.
+            IndexRefused: it refuses the key, or is too old.
         """
         with self._connecting:
             return self._connected
 
     @cached_property
     def _connected(self) -> WeaviateClient:
-        client = self._retried("connect", self._connect)
-        try:
-            refuse_old(client.get_meta()["version"], self.connection.place)
-        except IndexUnavailable:
-            client.close()
-            raise
-        return client
+        return self._retried("connect", self._connect)
 
     @property
     def version(self) -> tuple[int, int]:
         """Major and minor version of the server."""
-        return major_minor(self.client.get_meta()["version"])
+        return major_minor(self.call("look at the server", lambda client: client.get_meta())["version"])
 
     def close(self) -> None:
         """End the connection; the next use opens a new one."""
@@ -105,12 +109,13 @@ class Server:
             request: given the client.
 
         Raises:
-            IndexUnavailable: still busy or away after `retry_seconds`, wrong key, no permission.
+            IndexUnavailable: still busy or away after `retry_seconds`.
+            IndexRefused: wrong key, no permission.
+            IndexFull: it takes no writes.
             UnknownCollection: the server has no such class.
             VectorIndexError: anything else that it refuses.
         """
-        client = self.client
-        return self._retried(what, lambda: request(client))
+        return self._retried(what, lambda: request(self.client))
 
     def _retried(self, what: str, request: Callable[[], T]) -> T:
         deadline, pause = time.monotonic() + self.settings.retry_seconds, 0.2
@@ -121,6 +126,8 @@ class Server:
                 raise
             except Exception as error:
                 meant = self._meaning(what, error)
+                if (meant is None or isinstance(meant, IndexRefused)) and self._came_back():
+                    continue
                 if meant is not None:
                     raise meant from error
                 if time.monotonic() + pause > deadline:
@@ -130,6 +137,21 @@ class Server:
                     ) from error
             time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - spreads retries, guards nothing
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _came_back(self) -> bool:
+        """Whether a server of our own has ended, and another one runs on its data."""
+        if self.connection.folder is None:
+            return False
+        from resources.vector_index.weaviate_embedded import embedded_server
+
+        at = embedded_server(self.connection.folder)
+        with self._connecting:
+            before = self.connection
+            self.connection = replace(before, url=at.url, grpc_port=at.grpc_port, api_key=at.key)
+            if self.connection == before:
+                return False
+            self.close()
+        return True
 
     def _meaning(self, what: str, error: Exception) -> VectorIndexError | None:
         """What an error means for the user; None if trying again is worth it.
@@ -146,15 +168,15 @@ class Server:
             raise error
         code, low = _status(error), text.lower()
         if code == 401 or "unauthenticated" in low or "anonymous access not enabled" in low or "unauthorized" in low:
-            return IndexUnavailable(f"{what}: Weaviate at {place} refuses the key; set WEAVIATE_API_KEY")
+            return IndexRefused(f"{what}: Weaviate at {place} refuses the key; set WEAVIATE_API_KEY")
         if code == 403 or "permission" in low or "forbidden" in low:
-            return IndexUnavailable(f"{what}: the key may not do this at {place}: {text}")
+            return IndexRefused(f"{what}: the key may not do this at {place}: {text}")
         if "could not find class" in low or "class not found" in low or ("404" in low and "class" in low):
             return UnknownCollection(f"{what}: Weaviate at {place} has no such collection")
         if "tenant" in low and ("not active" in low or "inactive" in low or "cold" in low or "offload" in low):
             return VectorIndexError(f"{what}: the tenant is not active at {place}; activate it and run again: {text}")
         if is_full(text):
-            return VectorIndexError(full(what, text))
+            return full(what, text)
         return VectorIndexError(f"{what}: Weaviate at {place} refused: {text}")
 
     def _connect(self) -> WeaviateClient:
@@ -163,9 +185,9 @@ class Server:
 
         parts, seconds = urlsplit(self.connection.url), self.settings.timeout_seconds
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise IndexUnavailable("WEAVIATE_URL: an address such as http://127.0.0.1:8080 is needed")
+            raise IndexRefused("WEAVIATE_URL: an address such as http://127.0.0.1:8080 is needed")
         secure = parts.scheme == "https"
-        return weaviate.connect_to_custom(
+        client = weaviate.connect_to_custom(
             http_host=parts.hostname,
             http_port=parts.port or (443 if secure else 80),
             http_secure=secure,
@@ -175,6 +197,12 @@ class Server:
             auth_credentials=Auth.api_key(self.connection.api_key) if self.connection.api_key else None,
             additional_config=AdditionalConfig(timeout=Timeout(init=10, query=seconds, insert=seconds)),
         )
+        try:
+            refuse_old(client.get_meta()["version"], self.connection.place)
+        except BaseException:
+            client.close()
+            raise
+        return client
 
 
 def major_minor(version: str) -> tuple[int, int]:
@@ -184,9 +212,9 @@ def major_minor(version: str) -> tuple[int, int]:
 
 
 def refuse_old(version: str, place: str) -> None:
-    """Raises `IndexUnavailable` for a server without aliases."""
+    """Raises `IndexRefused` for a server without aliases."""
     if major_minor(version) < LEAST_VERSION:
-        raise IndexUnavailable(f"Weaviate at {place} is {version}, which has no aliases: use 1.32 or newer")
+        raise IndexRefused(f"Weaviate at {place} is {version}, which has no aliases: use 1.32 or newer")
 
 
 _servers: dict[tuple[WeaviateConnection, ServerSettings], Server] = {}
@@ -212,11 +240,11 @@ def is_busy(error: BaseException) -> bool:
         return True
     if isinstance(error, (weaviate.WeaviateConnectionError, weaviate.WeaviateGRPCUnavailableError)):
         return True
-    if isinstance(error, weaviate.WeaviateStartUpError):
+    if isinstance(error, (weaviate.WeaviateStartUpError, weaviate.WeaviateClosedClientError)):
         return True
     if isinstance(error, weaviate.UnexpectedStatusCodeError):
         return _status(error) in _BUSY_CODES and not is_full(str(error)) and not _permanent(str(error))
-    cause = error.__cause__ if isinstance(error, weaviate.WeaviateQueryError) else error
+    cause = error.__context__ if isinstance(error, weaviate.WeaviateQueryError) else error  # raised without `from`
     if isinstance(cause, weaviate.WeaviateRetryError):
         return True
     if not isinstance(cause, grpc.RpcError):
@@ -230,9 +258,9 @@ def is_full(text: str) -> bool:
     return "read-only" in low or "readonly" in low or "no space left" in low or "memory pressure" in low
 
 
-def full(what: str, text: str) -> str:
-    """The message for a server that takes no writes."""
-    return (
+def full(what: str, text: str) -> IndexFull:
+    """The error for a server that takes no writes."""
+    return IndexFull(
         f"{what}: the server takes no writes, its disk or memory is full ({text}); what is served is as it was. "
         "Free space, set the shards to READY, and run again"
     )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from resources.locks import file_lock
-from resources.vector_index.errors import IndexUnavailable
+from resources.vector_index.errors import IndexRefused, IndexUnavailable
 from resources.weaviate_server import Address, NoServer, ServerFailed, WeaviateServer, provide_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,8 @@ def embedded_server(folder: Path, idle_seconds: float = IDLE_SECONDS) -> Address
     """The address of the folder's server, which runs while this process does, and `idle_seconds` longer.
 
     Raises:
-        IndexUnavailable: there is no program to run, or it does not start.
+        IndexRefused: there is no program to run.
+        IndexUnavailable: it does not start.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ def _started(folder: Path, idle_seconds: float) -> Address:
     try:
         provide_program(lambda line: print(line, file=sys.stderr, flush=True))
     except NoServer as error:
-        raise IndexUnavailable(str(error)) from None
+        raise IndexRefused(str(error)) from None
     (folder / "address.json").unlink(missing_ok=True)
     log = folder / "keeper.log"
     command = [sys.executable, "-m", "resources.vector_index.weaviate_embedded", str(folder), str(idle_seconds)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,11 +19,38 @@ if TYPE_CHECKING:
 
     from resources.vector_index.weaviate_handle import Handle
 
+_HALVES = ThreadPoolExecutor(8, thread_name_prefix="weaviate-search")  # a hybrid search asks for both at once
 PAGE = 2000  # rows of one page of a scan
 _COLUMNS = [*HIT_COLUMNS, *VALIDITY]
 
 Found = list[tuple[dict[str, Any], float]]  # rows and scores, best first
 Ask = Callable[[Any, int], Found]  # given a filter and a limit
+
+
+class Halves:
+    """Both halves of a search of one state."""
+
+    def __init__(self, handle: Handle, view: View, states: States, filters: Sequence[Condition], limit: int) -> None:
+        self._state = (handle, view, states)
+        self._filters, self._limit = filters, limit
+
+    def found(self, text: str | None, vector: np.ndarray | None) -> tuple[Rows, Rows]:
+        """What words and vectors find; a half that is not asked for finds nothing."""
+        if any(not each.values for each in self._filters):
+            return {}, {}  # a field without values holds for no row
+        if text is not None and vector is not None:
+            by_text = _HALVES.submit(self._by_text, text)
+            vectors = self._by_vector(vector)
+            return by_text.result(), vectors
+        return (self._by_text(text) if text is not None else {}), (
+            self._by_vector(vector) if vector is not None else {}
+        )
+
+    def _by_text(self, text: str) -> Rows:
+        return by_text(*self._state, text, self._filters, self._limit)
+
+    def _by_vector(self, vector: np.ndarray) -> Rows:
+        return by_vector(*self._state, vector, self._filters, self._limit)
 
 
 def by_text(handle: Handle, view: View, states: States, text: str, where: Sequence[Condition], limit: int) -> Rows:

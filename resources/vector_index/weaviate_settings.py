@@ -28,7 +28,7 @@ class BackupSettings(_Settings):
 
 
 class ServerSettings(_Settings):
-    """How a profile's Weaviate is used. Address and key come from WEAVIATE_URL and WEAVIATE_API_KEY alone."""
+    """How a profile's Weaviate is used. Address and keys come from WEAVIATE_URL and WEAVIATE_API_KEY… alone."""
 
     name: str = Field(
         default="LlmAssets",
@@ -39,7 +39,8 @@ class ServerSettings(_Settings):
     grpc_port: int | None = Field(default=None, ge=1, le=65535, description="By default 443 with https, else 50051.")
     multi_tenancy: bool = Field(
         default=False,
-        description="Tenants share a collection, each with shards of its own, instead of own collections.",
+        description="Tenants share a collection, each with shards of its own, instead of own collections. To change "
+        "it later, give the target another name: everything is built anew under it.",
     )
     batch_size: int = Field(default=500, ge=1, le=10_000, description="Objects of one write.")
     concurrent_requests: int = Field(default=2, ge=1, le=64, description="Writes at once.")

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -34,6 +33,14 @@ LOOKED_UP = 500  # chunk ids of one question
 ATTEMPTS, PAUSE = 3, 0.5  # for objects that were refused one by one
 NAMED = 5  # refused chunks that a message names
 AT_ONCE = 8  # small updates at once
+
+
+def _without_content(record: logging.LogRecord) -> bool:
+    """The client logs refused objects with their content, as a mapping; `_send` says what is needed."""
+    return not isinstance(record.msg, dict)
+
+
+logging.getLogger("weaviate-client").addFilter(_without_content)
 
 T = TypeVar("T")
 Current = list[tuple[str, str, int]]  # chunk_id, row_digest and the state that each row began with
@@ -73,7 +80,8 @@ def insert(handle: Handle, batches: Iterable[Sequence[DataObject[Any, Any]]]) ->
     Raises:
         RowsRefused: the server refuses objects, each named up to `NAMED`.
         InvalidRows: vectors of another dimension than the server's.
-        VectorIndexError: its disk is full, or the tenant not active.
+        IndexFull: its disk or memory is full.
+        VectorIndexError: the tenant is not active.
     """
     _at_once(lambda batch: _send(handle, batch), batches, handle.server.settings.concurrent_requests)
 
@@ -116,8 +124,7 @@ def _sent(handle: Handle, batch: Sequence[DataObject[Any, Any]]) -> dict[int, st
 
     def run(rows: Collection) -> dict[int, str]:
         try:
-            with _quiet():
-                sent = rows.data.ingest(batch) if _streams(handle) else rows.data.insert_many(batch)
+            sent = rows.data.ingest(batch) if _streams(handle) else rows.data.insert_many(batch)
         except WeaviateInsertManyAllFailedError as error:
             return dict.fromkeys(range(len(batch)), error.message)
         return {place: refused.message for place, refused in sent.errors.items()}
@@ -130,23 +137,12 @@ def _streams(handle: Handle) -> bool:
     return settings.server_side_batching and handle.server.version >= STREAMING_VERSION
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The client logs every refused object with its content; `_send` says what is needed."""
-    logger = logging.getLogger("weaviate-client")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
 def _raise_if_permanent(handle: Handle, batch: Sequence[DataObject[Any, Any]], refused: dict[int, str]) -> None:
     """Trying again is of no use where the cause stays."""
     for place, message in refused.items():
         low = message.lower()
         if is_full(low):
-            raise VectorIndexError(full(f"write to '{handle.name}'", message[:300]))
+            raise full(f"write to '{handle.name}'", message[:300])
         if "tenant" in low and ("active" in low or "not found" in low):
             raise VectorIndexError(f"'{handle.name}': the tenant is not active; activate it and run again: {message}")
         if "vector" in low and ("length" in low or "dimension" in low):

@@ -61,3 +61,39 @@ def test_processes_share_one_server_that_ends_after_the_last_of_them_even_if_kil
             assert pipe
             pipe.close()
     _until_gone(address)
+
+
+READER = """
+import os, signal, sys
+from pathlib import Path
+from resources.vector_index import IndexSpec, weaviate_embedded
+from resources.vector_index.weaviate import WeaviateIndex, connection_of
+from resources.vector_index.weaviate_settings import ServerSettings
+from tests.resources.vector_index.corpus import DIMENSION, batches, chunks, topic_vector
+
+weaviate_embedded.embedded_server.__defaults__ = (1.0,)
+folder = Path(sys.argv[1])
+index = WeaviateIndex(connection_of(ServerSettings(), folder, "a"), tenant="a")
+index.create("book", IndexSpec(DIMENSION))
+snapshot = index.apply("book", None, batches(chunks(range(20))), [])
+before = index.server.connection
+[server] = [
+    int(process.name) for process in Path("/proc").glob("[0-9]*")
+    if os.path.exists(process / "cwd") and (process / "cwd").resolve() == folder.resolve()
+    and "python" not in os.readlink(process / "exe")
+]
+os.kill(server, signal.SIGKILL)
+hits = index.search(snapshot, text="clause", vector=topic_vector("lease"), k=20)
+assert index.server.connection.api_key != before.api_key
+print(len(hits), index.count(snapshot), flush=True)
+"""
+
+
+@pytest.mark.long  # the client itself tries a search again for a minute
+@pytest.mark.usefixtures("weaviate_program")
+def test_a_reader_goes_on_when_its_server_crashes(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "WEAVIATE_URL"}
+    command = [sys.executable, "-c", READER, str(tmp_path / "weaviate")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "20 20\n"), done.stderr
+    _until_gone(Address(**json.loads((tmp_path / "weaviate" / "address.json").read_text())))

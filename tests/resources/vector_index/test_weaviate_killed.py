@@ -27,7 +27,7 @@ ROUNDS, CAMPAIGN = 3, 12
 
 def write(tenant: str) -> None:
     """What the killed process does: every row anew, and telling when it begins."""
-    index = WeaviateIndex(connection_of(SETTINGS, Path()), tenant=tenant, settings=SETTINGS)
+    index = WeaviateIndex(connection_of(SETTINGS, Path(), tenant), tenant=tenant, settings=SETTINGS)
     index.create("handbook", SPEC)
     print("created", flush=True)
     index.apply("handbook", None, batches(chunks(range(50, COUNT + 50), title="new"), 20), ["c000001", "c000002"])

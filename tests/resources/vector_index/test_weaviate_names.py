@@ -151,6 +151,16 @@ def test_two_targets_with_one_server_do_not_touch_each_others_collections(opened
     assert prod.count(served) == 3
 
 
+def test_multi_tenancy_that_is_switched_on_later_is_refused_with_the_way_out(opened):
+    own, shared = opened(), opened(multi_tenancy=True)
+    for index in (own, shared):
+        index.create("book__1", SPEC)
+    own.publish("book", served := own.apply("book__1", None, batches(chunks(range(3))), []))
+    with pytest.raises(VectorIndexError, match=r"another multi_tenancy.*name of its own"):
+        shared.publish("book", shared.latest("book__1"))
+    assert own.published("book") == served
+
+
 def test_an_alias_whose_class_is_gone_is_taken_over(index, client, tenant):
     for collection in ("book__1", "book__2"):
         index.create(collection, SPEC)

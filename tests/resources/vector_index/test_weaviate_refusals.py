@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from weaviate.classes.rbac import Permissions
 from weaviate.classes.tenants import Tenant, TenantActivityStatus
 
-from resources.vector_index import IndexSpec, IndexUnavailable, InvalidRows, Snapshot, VectorIndexError
-from resources.vector_index.weaviate import WeaviateIndex
+from resources.vector_index import (
+    IndexRefused,
+    IndexSpec,
+    IndexUnavailable,
+    InvalidRows,
+    RowsRefused,
+    Snapshot,
+    VectorIndexError,
+)
+from resources.vector_index import weaviate_writing as writing
+from resources.vector_index.rows import fitted
+from resources.vector_index.weaviate import WeaviateIndex, connection_of
 from resources.vector_index.weaviate_connection import WeaviateConnection, refuse_old
 from resources.vector_index.weaviate_schema import SHARED, ClassNames
 from resources.vector_index.weaviate_settings import ServerSettings
@@ -62,13 +76,25 @@ def test_a_server_that_is_not_there_is_named_and_the_key_is_not(server):
 
 
 def test_a_wrong_key_is_said_with_the_way_out(guarded):
-    with pytest.raises(IndexUnavailable, match="WEAVIATE_API_KEY"):
+    with pytest.raises(IndexRefused, match="WEAVIATE_API_KEY"):
         _index(guarded.address, "a", key="wrong-key-of-nobody").collections()
+
+
+def test_a_tenant_has_a_key_of_its_own_where_one_is_set(monkeypatch, tmp_path):
+    for name, value in (("URL", "http://here:1"), ("API_KEY", "of all"), ("API_KEY_ACME_EU", "own")):
+        monkeypatch.setenv(f"WEAVIATE_{name}", value)
+    keys = {tenant: connection_of(IMPATIENT, tmp_path, tenant).api_key for tenant in ("acme-eu", "acme", "other")}
+    assert keys == {"acme-eu": "own", "acme": "of all", "other": "of all"}
+
+
+def test_an_address_that_is_none_is_refused_at_once():
+    with pytest.raises(IndexRefused, match="WEAVIATE_URL: an address such as"):
+        WeaviateIndex(WeaviateConnection("weaviate:8080"), tenant="a", settings=IMPATIENT).collections()
 
 
 @pytest.mark.parametrize("version", ["1.30.5", "0.99.0", "1.31.22-rc.1"])
 def test_a_server_without_aliases_is_refused(version):
-    with pytest.raises(IndexUnavailable, match=f"{version}.*1.32 or newer"):
+    with pytest.raises(IndexRefused, match=f"{version}.*1.32 or newer"):
         refuse_old(version, "http://somewhere")
 
 
@@ -158,6 +184,51 @@ def test_vectors_of_another_dimension_on_the_server_are_named(weaviate_server):
     index.drop("handbook")
 
 
+def test_vectors_of_another_dimension_leave_what_is_served_as_it_was(weaviate_server):
+    index = _index(weaviate_server, "other_dimension")
+    served = _filled(index)
+    [batch] = batches([chunk(1, text="Changed.")])
+    short = batch.set_column(
+        batch.column_names.index("vector"), "vector", pa.array([[1.0] * 8], pa.list_(pa.float32()))
+    )
+    with pytest.raises(InvalidRows, match=f"{DIMENSION} dimensions"):
+        index.apply("handbook", served, [short], ["c000002"])
+    with pytest.raises(VectorIndexError, match="new collection"):
+        index.create("handbook", IndexSpec(8))
+    assert index.row_digests(served) == digests(chunks(range(20)))
+    assert index.search(served, text="clause", vector=topic_vector("lease"))
+    after = index.apply("handbook", index.create("handbook", SPEC), batches([chunk(90)]), [])
+    assert index.verify(after, 21).problems() == []
+    index.drop("handbook")
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_an_object_that_is_refused_is_sent_again_and_then_named_without_its_text(
+    weaviate_server, monkeypatch, caplog, passes
+):
+    index = _index(weaviate_server, "partly")
+    index.create("handbook", SPEC)
+    handle = index.catalogue.open("handbook")
+    [table] = fitted(batches([chunk(1), chunk(2, text="Of a secret kind.")]), SPEC)
+    good, bad = writing.objects(handle, table, 1)
+    properties, pauses = bad.properties, []
+    ordinal, properties["ordinal"] = properties["ordinal"], "not a number"
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        properties["ordinal"] = ordinal if passes else "not a number"
+
+    monkeypatch.setattr(writing, "time", SimpleNamespace(sleep=wait, monotonic=time.monotonic))
+    with nullcontext() if passes else pytest.raises(RowsRefused, match="refused 1 chunks 3 times: c000002"):
+        writing.insert(handle, [[good, bad]])
+    assert len(pauses) == (1 if passes else 2)
+    with weaviate_server.client() as client:
+        rows = client.collections.use(handle.class_name)
+        assert [rows.data.exists(each.uuid) for each in (good, bad)] == [True, passes]
+    assert "secret kind" not in caplog.text
+    index.drop("handbook")
+
+
 def test_tenants_share_a_collection_apart_and_an_inactive_one_is_said(weaviate_server):
     shared = ServerSettings(multi_tenancy=True, retry_seconds=1)
     first, second = (_index(weaviate_server, name, shared) for name in ("mt_one", "mt_two"))
@@ -173,8 +244,11 @@ def test_tenants_share_a_collection_apart_and_an_inactive_one_is_said(weaviate_s
         tenants.update(Tenant(name="mt_two", activity_status=TenantActivityStatus.INACTIVE))
         with pytest.raises(VectorIndexError, match="not active"):
             second.search(theirs, text="clause", mode="text")
+        with pytest.raises(VectorIndexError, match="not active"):
+            second.apply("handbook", None, batches(chunks(range(3))), [])
         tenants.update(Tenant(name="mt_two", activity_status=TenantActivityStatus.ACTIVE))
     first.drop("handbook")
     assert first.collections() == []
     assert second.count(theirs) == 5
+    assert second.latest("handbook") == theirs
     second.drop("handbook")
