@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ IGNORED = -100  # the label that torch's cross entropy leaves out
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of one example.
+    """Token ids of one example. An `Encoder` keeps them in four bytes each: a corpus has many.
 
     Attributes:
         prompt: ids that are given.
@@ -26,8 +27,8 @@ class Encoded:
         cut: whether the completion lost its end.
     """
 
-    prompt: tuple[int, ...]
-    completion: tuple[int, ...]
+    prompt: Sequence[int]
+    completion: Sequence[int]
     shortened: bool
     cut: bool = False
 
@@ -61,7 +62,7 @@ class Encoder:
         if shortened:
             head = room // 2
             prompt = [*prompt[:head], *prompt[len(prompt) - (room - head) :]]
-        return Encoded(tuple(prompt), tuple(completion), shortened, cut)
+        return Encoded(_kept(prompt), _kept(completion), shortened, cut)
 
     def pieces(self, row: Mapping[str, Any]) -> list[Encoded]:
         """What is trained on for one row: a text without a prompt loses nothing, a long one becomes several pieces.
@@ -75,7 +76,7 @@ class Encoder:
         starts = range(0, len(text), room)
         given = [text[start - 1] if start else before[-1] for start in starts]
         return [
-            Encoded((first,), tuple(text[start : start + room]), shortened=False)
+            Encoded(_kept([first]), _kept(text[start : start + room]), shortened=False)
             for first, start in zip(given, starts, strict=True)
         ]
 
@@ -101,6 +102,10 @@ class Encoder:
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _kept(ids: list[int]) -> Sequence[int]:
+    return array("i", ids)
 
 
 def _turns(row: Mapping[str, Any]) -> list[dict[str, str]]:

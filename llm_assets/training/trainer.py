@@ -16,7 +16,6 @@ from llm_assets.training import loading, packing
 from llm_assets.training.batching import token_losses, with_answers
 from llm_assets.training.checkpoints import checkpoint_name, retain, seal
 from llm_assets.training.devices.trainer import DevicesTrainer
-from llm_assets.training.devices.xla import in_buckets
 from llm_assets.training.disk import disk_full_said
 from llm_assets.training.encoding import IGNORED, Encoded
 from llm_assets.training.methods import base_of, wants_checkpointing
@@ -169,8 +168,6 @@ def patience_of(settings: dict[str, Any]) -> Patience | None:
 def _collate(settings: dict[str, Any], model: TrainedModel, pad: int, here: Devices) -> Collate:
     """Packed rows, or padded ones where packing is not wanted or cannot be."""
     padded: Collate = partial(with_answers, pad=pad)
-    if here.kind == "xla":
-        padded = in_buckets(padded)
     if settings["packing"] is False:
         return padded
     base = base_of(model)
