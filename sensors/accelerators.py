@@ -5,6 +5,7 @@ import time
 import dagster as dg
 
 from llm_assets.accelerators_assets import KEY, accelerators_metadata
+from sensors.cursors import beginning
 
 EVERY_SECONDS = 600  # each picture stays in the event log: some 30 KB
 FIRST_SECONDS = 24 * 3600.0  # how far back the first look goes
@@ -21,7 +22,7 @@ def accelerators_picture(context: dg.SensorEvaluationContext) -> dg.SensorResult
     from resources.accelerators.errors import LedgerError
 
     now = time.time()
-    seen = float(context.cursor or now - FIRST_SECONDS)
+    seen = beginning(context.cursor, FIRST_SECONDS)
     try:
         latest = last_change(seen, now)
         if latest <= seen:

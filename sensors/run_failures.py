@@ -1,13 +1,12 @@
 """Looks at finished runs: tells of what failed, once, and tries again what a retry can help."""
 
-import math
-import time
 from contextlib import ExitStack
 
 import dagster as dg
 
 from resources.dagster_alerts import AlertsResource
 from resources.dagster_platform import PlatformResource
+from sensors.cursors import beginning
 
 EVERY_SECONDS = 15  # as exact as a retry's wait need be; a look costs milliseconds
 
@@ -24,7 +23,7 @@ def run_failures(
     context: dg.SensorEvaluationContext, platform: PlatformResource, alerts: AlertsResource
 ) -> dg.SensorResult | dg.SkipReason:
     """The cursor is the time from which runs are looked at; what was done about each is in the state database."""
-    from llm_assets.run_watch import WATCH, Watch
+    from llm_assets.run_watch import FIRST_SECONDS, WATCH, Watch
     from resources.state import StateError
 
     if context.repository_def is None:
@@ -37,20 +36,8 @@ def run_failures(
             return dg.SkipReason("another daemon is looking at the runs")
         except StateError as error:
             return dg.SkipReason(f"{error}. No failure is lost: the next look begins where the last one did")
-        upto = Watch(context.instance, opened, context.repository_def).look(beginning(context.cursor))
+        upto = Watch(context.instance, opened, context.repository_def).look(beginning(context.cursor, FIRST_SECONDS))
         sent = alerts.open(opened).deliver()
     return dg.SensorResult(
         cursor=repr(upto), skip_reason=dg.SkipReason(f"{sent} alerts told; runs are seen until now")
     )
-
-
-def beginning(cursor: str | None) -> float:
-    """Seconds since the epoch from which runs are looked at; a missing, foreign or damaged cursor: the last hour."""
-    from llm_assets.run_watch import FIRST_SECONDS
-
-    latest = time.time()
-    try:
-        at = float(cursor or "nan")
-    except ValueError:
-        at = math.nan
-    return at if 0 <= at <= latest else latest - FIRST_SECONDS

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
-import sqlalchemy as sa
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import execute_run_iterator
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.dagster_run import DagsterRunStatus
 
 from llm_assets.failures import Kind
@@ -23,99 +17,20 @@ from resources.alerts.settings import RetrySettings
 from resources.dagster_alerts import AlertsResource
 from resources.dagster_platform import PlatformResource
 from resources.platform import Platform
-from resources.profile import Profile
-from resources.state_schema import alerts, finished_runs, pins
-from sensors.run_failures import beginning, run_failures
-
-ERRORS: dict[str, Exception | None] = {}  # what each asset raises now
-
-
-@dg.asset(key=["acme", "handbook", "documents"])
-def documents() -> None:
-    """Succeeds unless told otherwise."""
-    if error := ERRORS.get("documents"):
-        raise error
-
-
-CHECK = dg.AssetCheckSpec("full", asset=["acme", "handbook", "chunks"])
-
-
-@dg.asset(key=["acme", "handbook", "chunks"], deps=[documents], check_specs=[CHECK])
-def chunks() -> dg.MaterializeResult:
-    """Fails its check of severity error, which does not block, if told so."""
-    if error := ERRORS.get("chunks"):
-        raise error
-    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed="check" not in ERRORS, check_name="full")])
-
-
-DEFS = dg.Definitions(
-    assets=[documents, chunks], jobs=[dg.define_asset_job("ingest")], executor=dg.in_process_executor
+from resources.state_schema import pins
+from sensors.run_failures import run_failures
+from tests.run_watch.watching import (
+    DEFS,
+    ERRORS,
+    ORIGIN,
+    REPOSITORY,
+    documents,
+    execute,
+    failed_run,
+    looked,
+    retried,
+    told,
 )
-REPOSITORY = DEFS.get_repository_def()
-ORIGIN = RemoteJobOrigin(
-    RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("llm-assets"), "__repository__"), "ingest"
-)
-
-
-@pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    queue = {"run_coordinator": {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"}}
-    with dg.instance_for_test(overrides=queue, temp_dir=str(tmp_path_factory.mktemp("instance"))) as instance:
-        yield instance
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Platform:
-    """Retries after no time at all."""
-    ERRORS.clear()
-    return Platform(Profile(state_dir=tmp_path / "state", retries=RetrySettings(most=2, after_seconds=0.001)))
-
-
-@pytest.fixture
-def watch(platform: Platform, instance: dg.DagsterInstance) -> Watch:
-    return Watch(instance, platform, REPOSITORY)
-
-
-@pytest.fixture
-def begun() -> float:
-    """Runs of the tests before are not looked at."""
-    return time.time()
-
-
-def execute(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
-    """Do what a run's own process does."""
-    job = InMemoryJob(REPOSITORY.get_job("ingest"))
-    if run.step_keys_to_execute and run.status is DagsterRunStatus.QUEUED:
-        instance.report_engine_event("launched", run)
-        instance.report_dagster_event(dg.DagsterEvent("PIPELINE_STARTING", run.job_name), run.run_id)
-        run = instance.get_run_by_id(run.run_id) or run
-    list(execute_run_iterator(job, run, instance))
-    return instance.get_run_by_id(run.run_id) or run
-
-
-def failed_run(
-    instance: dg.DagsterInstance, *, queued: bool = True, tags: dict[str, str] | None = None, **errors: Any
-) -> dg.DagsterRun:
-    """A finished run of the job; its origin says that the daemon may launch it again."""
-    ERRORS.update(errors)
-    origin = ORIGIN if queued else None
-    job = REPOSITORY.get_job("ingest")
-    return execute(instance, instance.create_run_for_job(job, remote_job_origin=origin, tags=tags))
-
-
-def told(platform: Platform) -> list[dict[str, Any]]:
-    return [row["alert"] for row in platform.state.rows(sa.select(alerts).order_by(alerts.c.created_at))]
-
-
-def retried(platform: Platform) -> dict[str, str | None]:
-    return {row["run_id"]: row["retried_as"] for row in platform.state.rows(sa.select(finished_runs))}
-
-
-def looked(watch: Watch, since: float, times: int = 3) -> None:
-    """As many ticks, each by a process that has just started."""
-    for _ in range(times):
-        Watch(watch.instance, Platform(watch.platform.profile), REPOSITORY).look(since)
-        time.sleep(0.01)  # longer than a retry waits here
 
 
 def test_a_service_that_was_away_is_retried_from_the_failure_and_told_once(
@@ -278,15 +193,6 @@ def test_the_second_daemon_leaves_the_runs_to_the_first(platform: Platform, inst
     result = run_failures(context, **resources)
     assert isinstance(result, dg.SensorResult)
     assert float(result.cursor or "nan") <= time.time()
-
-
-@pytest.mark.parametrize("cursor", [None, "", "x", "nan", "inf", "-5", '{"old": 1}', "9e12"])
-def test_a_cursor_that_says_nothing_begins_an_hour_ago(cursor: str | None) -> None:
-    assert beginning(cursor) == pytest.approx(time.time() - 3600, abs=5)
-
-
-def test_a_cursor_is_taken_where_it_can_be() -> None:
-    assert beginning("12.5") == 12.5
 
 
 def test_pauses_grow_and_end() -> None:
