@@ -37,6 +37,9 @@ class Kind(StrEnum):
 RETRIED = frozenset({Kind.DEVICE_LOST, Kind.NODE_LOST, Kind.SERVICE_DOWN})
 """What the same run may get past a moment later. Out of memory is answered inside the step, with a smaller batch."""
 
+OUTAGES = RETRIED | {Kind.NO_SPACE}
+"""What other files would not have got past either: changed ones are no reason to try at once."""
+
 ADVICE = {
     Kind.OUT_OF_MEMORY: "lower training.micro_batch or training.max_tokens, or name a pool with more memory",
     Kind.DEVICE_LOST: "look at the device with `accelerators status`; drain it if it fails again",

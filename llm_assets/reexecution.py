@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RETRY_NUMBER = "dagster/retry_number"  # Dagster's own tag: the UI shows it
 FIRST_RUN = "llm_assets/retry_of"  # the run whose failure began a row of retries
+SOURCE_TAG = "llm-assets/source"  # the source of files whose change has started the run; a retry has it too
 _NAMESPACE = uuid.UUID("6f0d5a4e-3f4f-4a43-9c0d-0a6a5e7d2b11")
 
 
@@ -48,6 +49,17 @@ def was_tried_again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
     children = instance.get_runs(dg.RunsFilter(tags={"dagster/parent_run_id": run.run_id}))
     return any(child.run_id != retry_id(run.run_id) for child in children)
+
+
+def was_overtaken(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a newer run of the same source has been started since: it does what a retry would do."""
+    import dagster as dg
+
+    if SOURCE_TAG not in run.tags:
+        return False
+    of_source = dg.RunsFilter(tags={SOURCE_TAG: run.tags[SOURCE_TAG]})
+    newest = next(iter(instance.get_run_records(of_source, limit=1)), None)
+    return newest is not None and newest.dagster_run.run_id not in (run.run_id, retry_id(run.run_id))
 
 
 def retry(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, run: dg.DagsterRun) -> str:

@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from llm_assets.failures import ADVICE, RETRIED, Failure, Kind, failure_of
-from llm_assets.reexecution import CannotRetry, first_run, retries_before, retry, was_tried_again
+from llm_assets.failures import ADVICE, OUTAGES, RETRIED, Failure, Kind, failure_of
+from llm_assets.reexecution import (
+    SOURCE_TAG,
+    CannotRetry,
+    first_run,
+    retries_before,
+    retry,
+    was_overtaken,
+    was_tried_again,
+)
 from resources.alerts import Alert, Alerts
 from resources.state import now
 from resources.state_schema import finished_runs, pins
@@ -87,7 +95,8 @@ class Watch:
         failure, told = self._read(run)
         due = self._retry_at(run, failure) if failure else None
         if failure and not (failure.kind is Kind.CHECK_FAILED and told):
-            told.append(run_alert(run, failure, self._tried(run, failure, due), self.alerts, retried=due is not None))
+            tried, event = self._tried(run, failure, due), event_of(self.instance, run, failure)
+            told.append(run_alert(run, failure, tried, self.alerts, event=event, retried=due is not None))
         row = {
             "run_id": run.run_id,
             "kind": failure.kind.value if failure else None,
@@ -143,6 +152,8 @@ class Watch:
             return self._retried_as(run_id, "none: its record was deleted")
         if was_tried_again(self.instance, run):
             return self._retried_as(run_id, "none: somebody else has re-executed it")
+        if was_overtaken(self.instance, run):
+            return self._retried_as(run_id, "none: a newer run of its source does it")
         try:
             return self._retried_as(run_id, retry(self.instance, self.repository, run))
         except CannotRetry as error:
@@ -185,16 +196,30 @@ def dagster_retries(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return instance.run_retries_enabled or "dagster/max_retries" in run.tags
 
 
-def run_alert(run: dg.DagsterRun, failure: Failure, tried: str, alerts: Alerts, *, retried: bool) -> Alert:
+def event_of(instance: dg.DagsterInstance, run: dg.DagsterRun, failure: Failure) -> str:
+    """Names what a failure is part of: a run and its retries, or all runs of a source that one outage has failed."""
+    import dagster as dg
+
+    source = run.tags.get(SOURCE_TAG)
+    if source is None or failure.kind not in OUTAGES:
+        return f"run/{first_run(run)}"
+    succeeded = dg.RunsFilter(tags={SOURCE_TAG: source}, statuses=[dg.DagsterRunStatus.SUCCESS])
+    last = next(iter(instance.get_run_records(succeeded, limit=1)), None)
+    return f"outage/{source}/{failure.kind}/{last.dagster_run.run_id if last else 'first'}"
+
+
+def run_alert(
+    run: dg.DagsterRun, failure: Failure, tried: str, alerts: Alerts, *, event: str, retried: bool
+) -> Alert:
     """What is told of a failed run.
 
-    A run and its retries are one event: its first failure is told, and its end if the retries did not help.
+    Of an event the first failure is told, and the end of the first retries if they did not help.
     """
     tenants = sorted({asset.partition("/")[0] for asset in failure.assets})
     whose = f"{', '.join(tenants)}: " if tenants else ""
     last = retries_before(run) > 0 and not retried
     return Alert(
-        key=f"run/{first_run(run)}" + ("/end" if last else ""),
+        key=event + ("/end" if last else ""),
         title=f"{whose}{'retries of a run' if last else 'a run'} of {_name(run)} failed: {failure.kind.words}",
         severity="warning" if retried else "error",
         what=failure.said,

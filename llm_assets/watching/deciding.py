@@ -11,6 +11,8 @@ from itertools import takewhile
 # Seconds after which a version whose run failed is tried again; the last holds from then on. What a quick retry can
 # help is retried sooner by the sensor of failed runs; this one makes sure that nothing is lost for good.
 TRY_AGAIN = (600.0, 3600.0, 86400.0)
+# The same after an outage, whatever the version: it ends without any change of the files.
+TRY_AGAIN_OUTAGE = TRY_AGAIN[:2]
 
 
 class Fate(Enum):
@@ -24,12 +26,23 @@ class Fate(Enum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run that was started for a version of a source. `ended` is in seconds since the epoch, 0 while it runs."""
+    """A run that was started for a version of a source.
+
+    Attributes:
+        run_id: Dagster's.
+        version: of the source when it was asked for.
+        fate: what became of it.
+        ended: seconds since the epoch, 0 while it runs.
+        outage: it failed because of something that other files would not have got past either.
+        retry: the sensor of failed runs has started it.
+    """
 
     run_id: str
     version: str
     fate: Fate
     ended: float = 0.0
+    outage: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,18 +71,23 @@ def decide(source: str, version: str, attempts: Sequence[Attempt], now: float) -
     newest = attempts[0] if attempts else None
     if newest and newest.fate is Fate.UNDER_WAY:
         return Wait(f"run {newest.run_id} is under way")
-    if newest and newest.version == version:
-        if newest.fate is Fate.CANCELED:
-            return Wait(f"run {newest.run_id} was cancelled; a change, or somebody, starts the next one")
-        again = newest.ended + _pause(version, attempts)
-        if now < again:
-            return Wait(f"run {newest.run_id} {newest.fate.value}; tried again at {_clock(again)}")
+    if newest and newest.version == version and newest.fate is Fate.CANCELED:
+        return Wait(f"run {newest.run_id} was cancelled; a change, or somebody, starts the next one")
+    if newest and now < (again := newest.ended + _pause(version, attempts)):
+        return Wait(f"run {newest.run_id} {newest.fate.value}; tried again at {_clock(again)}")
     return Run(":".join([source, version, newest.run_id if newest else "first"]))
 
 
 def _pause(version: str, attempts: Sequence[Attempt]) -> float:
-    tried = sum(1 for _ in takewhile(lambda attempt: attempt.version == version, attempts))
-    return TRY_AGAIN[min(tried, len(TRY_AGAIN)) - 1]
+    """Seconds from the end of the newest attempt; none where another version may do better."""
+    if attempts[0].outage:
+        row, pauses = takewhile(lambda attempt: attempt.outage, attempts), TRY_AGAIN_OUTAGE
+    elif attempts[0].version == version:
+        row, pauses = takewhile(lambda attempt: attempt.version == version, attempts), TRY_AGAIN
+    else:
+        return 0.0
+    tried = sum(not attempt.retry for attempt in row)
+    return pauses[min(max(tried, 1), len(pauses)) - 1]
 
 
 def _clock(seconds: float) -> str:

@@ -13,7 +13,7 @@ from llm_assets.models.examples import ExamplesError
 from llm_assets.watching import progress
 from llm_assets.watching.claims import claim
 from llm_assets.watching.cursor import Seen
-from llm_assets.watching.deciding import Wait, decide
+from llm_assets.watching.deciding import TRY_AGAIN, Wait, decide
 from llm_assets.watching.listings import Listing, Listings, Outcome, Problem, Unfinished
 from llm_assets.watching.reports import check_event, source_alert
 from resources.state import StateError
@@ -126,14 +126,20 @@ class Look:
         if source.job is None:
             self._observe(source)
             return done
-        attempts = progress.attempts(self._instance, source)
+        state = self._platform.state
+        attempts = progress.attempts(self._instance, state, source)
         decision = decide(source.id, listing.version, attempts, time.time())
         if progress.up_to_date(self._instance, source, listing.content):
-            return done
+            unread = progress.unread(state, source)
+            if not unread:
+                return done
+            self._say(source, f"files that could not be read, and are tried again: {len(unread)}")
+            if time.time() < max(unread) + TRY_AGAIN[0]:
+                return current
         if isinstance(decision, Wait):
             self._say(source, decision.reason)
             return current
-        if claim(self._platform.state, decision.key):
+        if claim(state, decision.key):
             self.found.requests += run_requests(source, listing, decision.key)
         else:
             self._say(source, "another daemon is starting the run")

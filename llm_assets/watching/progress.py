@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import sqlalchemy as sa
 
+from llm_assets.corpora.documents import PASSING
+from llm_assets.failures import OUTAGES, failure_of
+from llm_assets.reexecution import SOURCE_TAG, is_retry
 from llm_assets.stages import DATA_VERSION_TAG
 from llm_assets.watching.deciding import Attempt, Fate
+from resources import state_schema as schema
 
 if TYPE_CHECKING:
     from llm_assets.watching.watched import Stage, Watched
+    from resources.state import State
 
-# Tags of the runs that are started for a source; a retry has them too, since it takes over its run's tags.
-SOURCE_TAG, VERSION_TAG = "llm-assets/source", "llm-assets/version"
+VERSION_TAG = "llm-assets/version"  # of the source for which a run was started
 CODE_VERSION_TAG = "dagster/code_version"
 INPUT_TAG, POINTER_TAG = "dagster/input_data_version", "dagster/input_event_pointer"
 WHOLE = ""  # stands for the partition of an asset that has none
@@ -27,18 +33,41 @@ FATES = {
 }
 
 
-def attempts(instance: dg.DagsterInstance, source: Watched) -> list[Attempt]:
-    """The runs that were started for a source, newest first."""
+def attempts(instance: dg.DagsterInstance, state: State, source: Watched) -> list[Attempt]:
+    """The runs that were started for a source, newest first.
+
+    Args:
+        instance: the Dagster instance.
+        state: why runs have failed, as the sensor of failed runs has noted it.
+        source: whose.
+    """
     records = instance.get_run_records(filters=dg.RunsFilter(tags={SOURCE_TAG: source.id}), limit=REMEMBERED)
+    outages = _outages(instance, state, [record.dagster_run for record in records])
     return [
         Attempt(
             run_id=record.dagster_run.run_id,
             version=record.dagster_run.tags.get(VERSION_TAG, ""),
             fate=FATES.get(record.dagster_run.status, Fate.UNDER_WAY),
             ended=record.end_time or record.update_timestamp.timestamp(),
+            outage=record.dagster_run.run_id in outages,
+            retry=is_retry(record.dagster_run),
         )
         for record in records
     ]
+
+
+def _outages(instance: dg.DagsterInstance, state: State, runs: Sequence[dg.DagsterRun]) -> set[str]:
+    """Which of these runs have failed because of an outage."""
+    failed = [run.run_id for run in runs if run.is_failure]
+    if not failed:
+        return set()
+    table = schema.finished_runs
+    asked = sa.select(table.c.run_id, table.c.kind).where(table.c.run_id.in_(failed))
+    kinds = {row["run_id"]: row["kind"] for row in state.rows(asked)}
+    if runs[0].is_failure and runs[0].run_id not in kinds:  # it has failed just now
+        with suppress(Exception):  # a log that cannot be read stops no source
+            kinds[runs[0].run_id] = failure_of(instance, runs[0]).kind
+    return {run_id for run_id in failed if kinds.get(run_id) in OUTAGES}
 
 
 def up_to_date(instance: dg.DagsterInstance, source: Watched, files_version: str) -> bool:
@@ -120,6 +149,15 @@ def _made(instance: dg.DagsterInstance, stage: Stage) -> Mapping[str, _Made]:
 def _of_record(record: dg.EventLogRecord) -> _Made:
     made = record.asset_materialization
     return _Made(record.storage_id, (made.tags or {}) if made else {})
+
+
+def unread(state: State, source: Watched) -> list[float]:
+    """When each file that could not be read was last tried, of those that may be readable without any change."""
+    table, (tenant, corpus) = schema.documents, source.key.path[:2]
+    passing = sa.select(table.c.updated_at).where(table.c.code.in_(PASSING))
+    return [
+        row["updated_at"] for row in state.rows(passing.where(table.c.tenant == tenant, table.c.corpus == corpus))
+    ]
 
 
 def observed(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.test_utils import create_run_for_test
 
+from llm_assets.failures import Kind
 from llm_assets.watching import cursor
 from llm_assets.watching.listings import Listings
 from llm_assets.watching.looking import Found, Look
 from llm_assets.watching.watched import Stage, Watched
 from resources.platform import Platform
 from resources.sources import open_source
+from resources.state_schema import finished_runs
 
 JOB = "ingest_acme_handbook"
 
@@ -36,9 +38,12 @@ class Sensor:
             create_run_for_test(self.instance, job_name=JOB, tags=tags, status=dg.DagsterRunStatus.STARTED)
         return found
 
-    def end(self, status: dg.DagsterRunStatus, *, made: bool = False) -> None:
-        """The newest run ends; `made`: as it should, with what it has read noted."""
+    def end(self, status: dg.DagsterRunStatus, *, made: bool = False, kind: Kind | None = None) -> None:
+        """The newest run ends; `made`: as it should, with what it has read noted. `kind`: of its failure."""
         run = self.instance.get_runs(limit=1)[0]
+        if kind:
+            noted = {"run_id": run.run_id, "kind": kind.value, "retry_at": None, "retried_as": None, "seen_at": 0.0}
+            self.platform.state.put(finished_runs, [noted])
         if made:
             self.make()
         events = {
