@@ -145,6 +145,8 @@ def _forget(options: Any) -> None:
     for entry in found:
         print(f"{entry.uri} has left {entry.corpus} ({entry.passages} passages) and stays out of it")
         print(f"  models trained on it: {', '.join(entry.models) or 'none'}")
+        if entry.backups:
+            print(f"  backups that may hold it until they are removed: {', '.join(entry.backups)}")
 
 
 def _backups(options: Any) -> None:

@@ -39,12 +39,15 @@ class Forgotten:
         uri: the document.
         passages: passages removed from collections, every kept state counted.
         models: versions of models that were trained on it, as `tenant/name version`; they are not changed.
+        backups: of the corpus's collections on a Weaviate server, which hold it if they are not older than it; they
+            are not changed either, but what is restored from them comes back without it.
     """
 
     corpus: str
     uri: str
     passages: int = 0
     models: list[str] = field(default_factory=list)
+    backups: list[str] = field(default_factory=list)
 
 
 def forget(
@@ -99,7 +102,14 @@ def _forget(platform: Platform, tenant: str, corpus: str, doc_id: str, *, uri: s
         log(f"{uri}: leaving the tables of {tenant}/{corpus}")
         _from_tables(platform, tenant, corpus, doc_id)
         forget_examples(platform, tenant, corpus, doc_id)
+        result.backups = _backups(platform, tenant, corpus)
     return result
+
+
+def _backups(platform: Platform, tenant: str, corpus: str) -> list[str]:
+    if platform.profile.index != "weaviate" or not (index := platform.weaviate(tenant)).can_back_up:
+        return []
+    return [backup_id for backup_id, _ in index.backups(corpus)]
 
 
 def _from_index(platform: Platform, tenant: str, corpus: str, doc_id: str) -> int:

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from llm_assets.corpora import serving
 from llm_assets.corpora.rollback import RollbackError, serve_again
 from llm_assets.corpora.serving import Served
-from resources.vector_index import VectorIndexError
+from resources import state_schema as schema
+from resources.vector_index import Snapshot, VectorIndexError
 
 if TYPE_CHECKING:
     from llm_assets.corpora.settings import CorpusSpec
@@ -29,6 +32,8 @@ def restore(
 ) -> Served:
     """Bring a collection back, serve its newest state less every document that is gone since, and pin it.
 
+    What was forgotten since leaves the collection's files too, before anything of it is served.
+
     Args:
         platform: where index and state are.
         tenant, corpus: whose index.
@@ -43,11 +48,24 @@ def restore(
     index, state = _weaviate(platform, tenant), platform.state
     with state.lock(f"corpus/{tenant}/{corpus}", on_wait=lambda name: log(f"waiting for another run ({name})")):
         snapshot = index.bring_back(corpus, backup_id)
+        snapshot = _without_forgotten(platform, tenant, corpus, snapshot)
         log(f"{snapshot.collection} is back")
         earlier = serving.last_of(state, tenant, corpus, snapshot.collection)
         if earlier is None:
             raise RollbackError(f"corpus {tenant}/{corpus}: {snapshot.collection} was never served here: build it")
         return serve_again(platform, tenant, corpus, spec, replace(earlier, snapshot=snapshot), retire=[], log=log)
+
+
+def _without_forgotten(platform: Platform, tenant: str, corpus: str, snapshot: Snapshot) -> Snapshot:
+    index, table = platform.index(tenant), schema.forgotten
+    query = sa.select(table.c.doc_id).where(table.c.tenant == tenant, table.c.corpus == corpus)
+    forgotten = {row["doc_id"] for row in platform.state.rows(query)}
+    if not forgotten:
+        return snapshot
+    ids = [key for key, doc_id in index.documents(snapshot).items() if doc_id in forgotten]
+    # Also without ids: states before the newest may hold it, and leave with their rows.
+    snapshot = index.forget(snapshot.collection, ids, [snapshot])[snapshot]
+    return index.tidy(snapshot.collection, [snapshot], purge=True)
 
 
 def _weaviate(platform: Platform, tenant: str) -> WeaviateIndex:

@@ -33,7 +33,7 @@ from resources.vector_index.fusion import depth, fuse
 from resources.vector_index.hits import Rows, hits, scores
 from resources.vector_index.protocol import Hit, IndexSpec, Mode, Snapshot, Tuning, Verification
 from resources.vector_index.rows import fitted
-from resources.vector_index.weaviate_backup import back_up, backups, is_backup_of, restore_backup
+from resources.vector_index.weaviate_backup import back_up, backups, can_back_up, is_backup_of, restore_backup
 from resources.vector_index.weaviate_catalogue import Catalogue
 from resources.vector_index.weaviate_connection import Server, WeaviateConnection, open_server
 from resources.vector_index.weaviate_handle import Handle
@@ -246,8 +246,17 @@ class WeaviateIndex:
         return health(self._found(collection))
 
     def backups(self, corpus: str) -> list[tuple[str, str]]:
-        """Ids and outcomes of the backups of a corpus's collections, in the order of their names and times."""
+        """Ids and outcomes of the backups of a corpus's collections, in the order of their names and times.
+
+        Raises:
+            VectorIndexError: the server has no module for backups; `can_back_up` tells.
+        """
         return backups(self.server, self.catalogue.names.alias(corpus), self.catalogue.installation)
+
+    @property
+    def can_back_up(self) -> bool:
+        """Whether there can be backups."""
+        return can_back_up(self.server)
 
     def bring_back(self, corpus: str, backup_id: str) -> Snapshot:
         """Restore a collection of a corpus from its backup. Returns its newest state.

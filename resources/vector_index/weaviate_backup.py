@@ -50,6 +50,12 @@ def backups(server: Server, alias: str, installation: str) -> list[tuple[str, st
     return sorted((each.backup_id, str(each.status.value)) for each in own)
 
 
+def can_back_up(server: Server) -> bool:
+    """Whether the server has the module that the profile names."""
+    modules = server.call("look at the server", lambda client: client.get_meta()).get("modules") or {}
+    return f"backup-{server.settings.backup.backend}" in modules
+
+
 def is_backup_of(backup_id: str, alias: str, installation: str) -> bool:
     """Whether a backup holds a collection of the corpus with that alias, made by that installation."""
     class_name, _, rest = backup_id.partition("-")

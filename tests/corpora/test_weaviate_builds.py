@@ -12,15 +12,18 @@ from uuid import uuid4
 import pytest
 
 from benchmarks.chain import write_documents
+from llm_assets import searching
 from llm_assets.corpora import chunks, documents, embeddings, serving, vector_index
 from llm_assets.corpora.opening import open_chunker, open_source, open_store, parse_options
+from llm_assets.corpora.restoring import restore
 from llm_assets.corpora.serving import Served
 from llm_assets.corpora.settings import CorpusSettings, CorpusSpec
 from llm_assets.corpora.vector_index import BuildReport
+from llm_assets.forgetting import forget
 from llm_assets.maintenance.indexes import compact
 from resources.platform import Platform
 from resources.profile import Profile
-from resources.vector_index import Snapshot, VectorIndexError
+from resources.vector_index import Snapshot, UnknownCollection, VectorIndexError
 from resources.vector_index.weaviate import WeaviateIndex
 from resources.vector_index.weaviate_schema import ClassNames
 from resources.vector_index.weaviate_settings import ServerSettings
@@ -210,3 +213,39 @@ def test_a_run_that_was_killed_between_pointer_and_alias_is_made_good_and_said(t
     assert report.name_problem is None
     assert one.index.published(CORPUS) == one.snapshot
     assert one.build().astray is None
+
+
+def test_what_was_forgotten_is_not_in_what_a_backup_brings_back(target, weaviate_server):  # noqa: F811
+    one = target(backup={"before_deletion": True})
+    old = one.build(keep=1).served
+    one.change_a_document()
+    old = one.build().served
+    one.build(weaviate={"ef_construction": 64})
+    [(backup_id, _)] = one.index.backups(CORPUS)
+    [uri] = [row["uri"] for row in documents.known_documents(one.platform.state, TENANT, CORPUS).values()][:1]
+    [forgotten] = forget(one.platform, uri)
+    assert forgotten.backups == [backup_id]
+
+    restore(one.platform, TENANT, CORPUS, one.spec, backup_id, lambda _: None)
+    assert one.snapshot.collection == old.snapshot.collection
+    assert one.index.published(CORPUS) == one.snapshot
+    with weaviate_server.client() as client:
+        rows = client.collections.use(one.index.catalogue.open(one.snapshot.collection).class_name)
+        uris = {row.properties["uri"] for row in rows.iterator() if row.properties["uri"]}
+    assert uris
+    assert uri not in uris
+    assert uris == {row["uri"] for row in documents.known_documents(one.platform.state, TENANT, CORPUS).values()}
+
+
+def test_a_search_during_a_swap_finds_what_is_served_now(target, monkeypatch):
+    one = target()
+    old = one.build(keep=1).served
+    new = one.build(weaviate={"ef_construction": 64}).served
+    assert old.snapshot.collection not in one.index.collections()
+    seen = [old, new]
+    monkeypatch.setattr(searching, "_platform", lambda _: one.platform)
+    monkeypatch.setattr(searching.serving, "served", lambda *_: seen.pop(0))
+    assert searching.search(f"{TENANT}/{CORPUS}", "delivery", k=3)
+    seen += [old, old]
+    with pytest.raises(UnknownCollection):
+        searching.search(f"{TENANT}/{CORPUS}", "delivery", k=3)
