@@ -69,7 +69,7 @@ _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
             *("WeaviateStartUpError", "IndexUnavailable", "RowsRefused", "SourceUnreachable"),
         }),
     ),
-    (Kind.NODE_LOST, frozenset({"ChildProcessCrashException"})),
+    (Kind.NODE_LOST, frozenset({"ChildProcessCrashException", "Killed"})),
     (
         Kind.BAD_INPUT,
         frozenset({
@@ -85,7 +85,7 @@ _PHRASES: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     for kind, pattern in (
         (
             Kind.OUT_OF_MEMORY,
-            r"out of memory|can't allocate memory|killed, mostly for want of memory|\(OutOfMemory(Error)?\)",
+            r"out of memory|can't allocate memory|killed for want of memory|\(OutOfMemory(Error)?\)",
         ),
         (Kind.NO_SPACE, r"disk is full|No space left on device|Disk quota exceeded"),
         (

@@ -8,7 +8,7 @@ from dagster._core.events import JobFailureData, RunFailureReason
 
 from llm_assets.corpora.documents import EmptySourceError
 from llm_assets.failures import ADVICE, RETRIED, Kind, classify, failure_of
-from llm_assets.models.children import TrainingError
+from llm_assets.models.children import Killed, OutOfMemory, TrainingError
 from llm_assets.reporting import clear_failures
 from resources.accelerators.errors import ImpossibleRequest, LeaseLost
 from resources.config_errors import ConfigError
@@ -49,7 +49,8 @@ PARTS: list[tuple[Exception, Kind]] = [
     (LeaseLost("lease 7 was pre-empted"), Kind.DEVICE_LOST),
     (TrainingError("train: CUDA error: uncorrectable ECC error encountered (AcceleratorError)"), Kind.DEVICE_LOST),
     (TrainingError("train: CUDA out of memory. Tried to allocate 2 GiB (OutOfMemoryError)"), Kind.OUT_OF_MEMORY),
-    (TrainingError("train: its process was killed, mostly for want of memory; lower …"), Kind.OUT_OF_MEMORY),
+    (OutOfMemory("train: its process was killed for want of memory; lower …", None), Kind.OUT_OF_MEMORY),
+    (Killed("train: its process was killed from outside; run again, …"), Kind.NODE_LOST),
     (TrainingError("train: its process ended with exit code 3; its output says why"), Kind.CODE),
     (VectorIndexError("collection x: two rows with one id"), Kind.CODE),
     (OSError(28, "No space left on device"), Kind.NO_SPACE),

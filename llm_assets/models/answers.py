@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_assets.models import lineage, promotion
-from llm_assets.models.children import PLAIN, run_job
+from llm_assets.models.children import run_job
 from llm_assets.models.inputs import Input
 from llm_assets.training.answer_job import ANSWERS, AnswerJob
 from llm_assets.training.jobs import read_rows, write_rows
@@ -24,7 +24,6 @@ from resources.language_model import LanguageModel, open_language_model
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from llm_assets.models.launching import Layout
     from llm_assets.models.lineage import Lineage
     from llm_assets.models.settings import AnswersSettings, FineTuneSpec
     from resources.platform import Platform
@@ -120,7 +119,6 @@ def answer(
     *,
     start: Start = processes.start,
     each: Callable[[], None] = lambda: None,
-    layout: Layout = PLAIN,
 ) -> int:
     """Make the table hold exactly the answers of this model to these inputs.
 
@@ -132,7 +130,6 @@ def answer(
         inputs: all of them.
         start: starts the process: a lease's, or `processes.start`.
         each: called while it runs.
-        layout: what its process runs on.
 
     Returns:
         How many were asked now.
@@ -145,7 +142,7 @@ def answer(
     _take_over(table, folder, answerer, inputs, settings)
     asked = missing(table, inputs, answerer, settings)
     if asked:
-        _ask(folder, spec, settings, answerer, asked, start, each, layout)
+        _ask(folder, spec, settings, answerer, asked, start, each)
         _take_over(table, folder, answerer, inputs, settings)
     shutil.rmtree(folder, ignore_errors=True)  # the text lives in the table only
     return len(asked)
@@ -175,7 +172,6 @@ def _ask(
     asked: Iterable[Input],
     start: Start,
     each: Callable[[], None],
-    layout: Layout,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data.jsonl"
@@ -194,7 +190,15 @@ def _ask(
     )
     job.write(folder / "job.json")
     module = "llm_assets.training.answer"
-    run_job(module, folder / "job.json", folder, threads=job.threads, start=start, each=each, processes=layout)
+    run_job(
+        module,
+        folder / "job.json",
+        folder,
+        threads=job.threads,
+        start=start,
+        each=each,
+        less="lower answers.batch",
+    )
 
 
 def _take_over(

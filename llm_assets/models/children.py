@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_assets.models.launching import Layout
+from llm_assets.models.oom_kills import oom_kills
 from llm_assets.training.failure import FAILURE, OUT_OF_MEMORY
 from resources.accelerators.memory_watch import rss, tree_pids
 from resources.processes import ProcessTree, Start
@@ -20,11 +22,16 @@ GRACE_SECONDS = (
     8  # a step of a small model on a busy CPU and a checkpoint fit; what is cancelled has ended within 10 s
 )
 KILLED = 137
+ROWS = "lower training.micro_batch or training.max_tokens"
 PLAIN = Layout()
 
 
 class TrainingError(RuntimeError):
     """A training or evaluation process failed; the message says of what."""
+
+
+class Killed(TrainingError):
+    """It was killed, and nothing says that memory was short; asked again, it goes on from where it was."""
 
 
 class OutOfMemory(TrainingError):
@@ -48,6 +55,7 @@ def run_job(
     start: Start = start_process,
     each: Callable[[], None] = lambda: None,
     processes: Layout = PLAIN,
+    less: str = ROWS,
 ) -> None:
     """Run `python -m MODULE JOB RUN` until its whole process tree is gone; an exception here ends the tree.
 
@@ -59,18 +67,31 @@ def run_job(
         start: starts the process: a lease's, or `resources.processes.start`.
         each: called twice a second while it runs.
         processes: how many, with which interpreter.
+        less: what makes it take less memory, for a person.
 
     Raises:
-        OutOfMemory: it ran out of memory, or was killed for want of it.
+        OutOfMemory: it ran out of memory, or the kernel ended it for want of it.
+        Killed: somebody or something else ended it.
         TrainingError: it failed.
         LaunchError: the layout's interpreter is not there.
     """
     command = processes.command(module, str(job), str(run))
     (run / FAILURE).unlink(missing_ok=True)
+    before = oom_kills()
     with start(command, env=processes.variables(threads), cwd=ROOT, grace_seconds=GRACE_SECONDS) as tree:
         code, peak = _waited(tree, each)
     if code != 0:
-        raise _error(module.rpartition(".")[2], _failure(run), code, peak)
+        failed = _Failed(module.rpartition(".")[2], _failure(run), code, peak, oom_kills() > before)
+        raise _error(failed, less)
+
+
+@dataclass(frozen=True)
+class _Failed:
+    job: str
+    told: dict[str, Any] | None
+    code: int
+    peak: int
+    starved: bool
 
 
 def _waited(tree: ProcessTree, each: Callable[[], None]) -> tuple[int, int]:
@@ -92,14 +113,15 @@ def _failure(run: Path) -> dict[str, Any] | None:
         return None
 
 
-def _error(job: str, failure: dict[str, Any] | None, code: int, peak: int) -> TrainingError:
-    if failure is not None and failure["kind"] == OUT_OF_MEMORY:
-        return OutOfMemory(
-            f"{job}: {failure['message']} ({failure['kind']})", failure.get("peak_bytes") or peak or None
-        )
-    if code == KILLED:  # what other processes of it say then is only that they miss one
-        advice = "its process was killed, mostly for want of memory; lower training.micro_batch or max_tokens"
-        return OutOfMemory(f"{job}: {advice}", peak or None)
-    if failure is None:
-        return TrainingError(f"{job}: its process ended with exit code {code}; its output says why")
-    return TrainingError(f"{job}: {failure['message']} ({failure['kind']})")
+def _error(failed: _Failed, less: str) -> TrainingError:
+    job, told = failed.job, failed.told
+    if told is not None and told["kind"] == OUT_OF_MEMORY:
+        peak = told.get("peak_bytes") or failed.peak
+        return OutOfMemory(f"{job}: {told['message']}; {less} ({told['kind']})", peak or None)
+    if failed.code == KILLED:  # what other processes of it say then is only that they miss one
+        if failed.starved:
+            return OutOfMemory(f"{job}: its process was killed for want of memory; {less}", failed.peak or None)
+        return Killed(f"{job}: its process was killed from outside; run again, it goes on where it was")
+    if told is None:
+        return TrainingError(f"{job}: its process ended with exit code {failed.code}; its output says why")
+    return TrainingError(f"{job}: {told['message']} ({told['kind']})")

@@ -76,7 +76,8 @@ def export(
 def _merge(answerer: Answerer, written: Path, scratch: Path) -> None:
     job = ExportJob(str(answerer.base.path), str(answerer.weights), str(written), SHARD)
     job.write(scratch / "job.json")
-    run_job("llm_assets.training.export", scratch / "job.json", scratch)
+    less = "make room in main memory, which must hold the whole model"
+    run_job("llm_assets.training.export", scratch / "job.json", scratch, less=less)
 
 
 def _copy(weights: Path, written: Path) -> None:

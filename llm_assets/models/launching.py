@@ -92,11 +92,6 @@ def layout_of(held: HeldLease, sharding: Sharding = "ddp", compiled: Path | None
     return layout_on(tuple(held.devices.values()), sharding, compiled)
 
 
-def for_inference(held: HeldLease) -> Layout:
-    """The layout of an evaluation or of answers: one process, which spreads its model over the devices of a lease."""
-    return Layout("gpu" if any(device.kind == "gpu" for device in held.devices.values()) else "cpu")
-
-
 def layout_on(devices: tuple[Device, ...], sharding: Sharding = "ddp", compiled: Path | None = None) -> Layout:
     """As `layout_of`, for devices."""
     hosts, kinds = {device.host for device in devices}, {device.kind for device in devices}

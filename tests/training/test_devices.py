@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from llm_assets.models.children import OutOfMemory, TrainingError, run_job
+from llm_assets.models import children
+from llm_assets.models.children import Killed, OutOfMemory, TrainingError, run_job
 from llm_assets.training.batching import token_losses, with_answers
 from llm_assets.training.devices import Devices, loading_arguments
 from llm_assets.training.devices.xla import bucket, widened
@@ -73,11 +74,15 @@ def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     run_job("job_module", tmp_path / "job.json", tmp_path)
 
 
-def test_a_killed_job_has_run_out_of_memory_and_says_how_much_it_had(
+def test_a_killed_job_has_run_out_of_memory_only_where_the_kernel_says_so_and_says_how_much_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = "import os, signal, time\nkept = b'x' * 200_000_000\ntime.sleep(1.5)\nos.kill(os.getpid(), signal.SIGKILL)"
-    with pytest.raises(OutOfMemory, match="killed, mostly for want of memory") as caught:
+    with pytest.raises(Killed, match="killed from outside"):
+        _run(tmp_path, monkeypatch, code)
+    counted = iter(range(2))
+    monkeypatch.setattr(children, "oom_kills", lambda: next(counted))
+    with pytest.raises(OutOfMemory, match=r"killed for want of memory; lower training\.micro_batch") as caught:
         _run(tmp_path, monkeypatch, code)
     assert 200_000_000 < (caught.value.peak_bytes or 0) < 400_000_000
 

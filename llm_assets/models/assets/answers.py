@@ -7,7 +7,6 @@ import dagster as dg
 
 from llm_assets.models import answers
 from llm_assets.models.inputs import inputs_file, inputs_version, read_inputs
-from llm_assets.models.launching import for_inference
 from llm_assets.models.pipes import in_child
 from llm_assets.models.settings import AnswersSettings, FineTuneSpec
 from llm_assets.reporting import clear_failures, counts, rate
@@ -69,8 +68,7 @@ def _asset(spec: FineTuneSpec, stages: Stages, settings: AnswersSettings) -> dg.
             asked = len(answers.missing(table, inputs, answerer, settings))
 
             def work(start: Any, each: Any) -> None:
-                layout = for_inference(held)
-                answers.answer(opened, spec, settings, answerer, inputs, start=start, each=each, layout=layout)
+                answers.answer(opened, spec, settings, answerer, inputs, start=start, each=each)
 
             in_child(context, held.start, work) if asked else work(held.start, lambda: None)
             seconds = time.monotonic() - started

@@ -55,7 +55,15 @@ def ask(examination: Examination, *, start: Start = processes.start, each: Each 
     job.write(work / "job.json")
     module = "llm_assets.training.evaluate"
     try:
-        run_job(module, work / "job.json", work, threads=job.threads, start=start, each=each)
+        run_job(
+            module,
+            work / "job.json",
+            work,
+            threads=job.threads,
+            start=start,
+            each=each,
+            less="lower evaluation.batch",
+        )
     finally:
         for copy in work.glob("*data.jsonl*"):  # the text lives in the training set and the suites' files only
             copy.unlink()
