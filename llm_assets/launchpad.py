@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_origin
 
@@ -37,7 +37,12 @@ BOUNDS: Mapping[type, str] = {Ge: "at least {.ge:g}", Gt: "above {.gt:g}", Le: "
 
 
 def config_of(
-    subject: str, defaults: BaseModel, *, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+    subject: str,
+    defaults: S,
+    *,
+    only: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+    problem: Callable[[S], str | None] = lambda _: None,
 ) -> dg.Field:
     """The config schema of an asset, for `dg.asset(config_schema=…)`. An empty config is valid.
 
@@ -46,9 +51,10 @@ def config_of(
         defaults: the settings as the YAML has them.
         only: fields that one run can change; by default all.
         without: fields that it cannot.
+        problem: what is wrong with valid settings here, beside what their model says.
     """
     shown = [name for name in only or type(defaults).model_fields if name not in without]
-    return dg.Field(_Checked(subject, defaults, shown))
+    return dg.Field(_Checked(subject, defaults, shown, problem))
 
 
 def applied(settings: S, context: dg.AssetExecutionContext) -> S:
@@ -79,11 +85,11 @@ class _Checked(dg.Shape):
     def __new__(cls, *_args: object) -> _Checked:
         return object.__new__(cls)
 
-    def __init__(self, subject: str, defaults: BaseModel, shown: Sequence[str]) -> None:
+    def __init__(self, subject: str, defaults: S, shown: Sequence[str], problem: Callable[[S], str | None]) -> None:
         self._initialized = False
         super().__init__(_fields(type(defaults), defaults, shown), description=subject)
         self.key = f"{self.key}.{digest_json([subject, defaults.model_dump(mode='json')])[:12]}"
-        self._subject, self._defaults = subject, defaults
+        self._subject, self._defaults, self._problem = subject, defaults, problem
 
     def post_process(self, value: Any) -> Any:
         """Called while a run is being planned, before it is created.
@@ -91,10 +97,12 @@ class _Checked(dg.Shape):
         Dagster's own error for this would bury the reason below all values and a traceback; ours passes through.
         """
         try:
-            _changed(self._defaults, value)
+            changed = _changed(self._defaults, value)
         except ValidationError as error:
             found = "; ".join(problems(error, type(self._defaults)))
             raise ParameterError(f"{self._subject}: {found}") from None
+        if problem := self._problem(changed):
+            raise ParameterError(f"{self._subject}: {problem}")
         return value
 
 

@@ -52,7 +52,7 @@ def _memory(options: Any) -> None:
 
     name, plan, pool = _planned(options)
     workload = _changed(plan.workload, options)
-    plan = plan_of(plan.known, workload, plan.noted)
+    plan = plan_of(plan.known, workload, plan.fine_tune, plan.noted)
     print(json.dumps(_plain(name, plan, pool), indent=2) if options.json else "\n".join(_lines(name, plan, pool)))
 
 

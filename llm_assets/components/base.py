@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from llm_assets.configs import Fail, read_settings
 from llm_assets.schema import Settings, template_tolerant
-from resources.accelerators.configuration import configuration_file, load_accelerators
-from resources.config_errors import ConfigError, shown
+from resources.accelerators.configuration import pool_problem
+from resources.config_errors import ConfigError
 
 
 class ConfigComponent(dg.Component):
@@ -48,11 +48,8 @@ class ConfigComponent(dg.Component):
     @staticmethod
     def check_pool(fail: Fail, path: tuple[str, ...], pool: str) -> None:
         """Refuse a pool that accelerators.yml does not have."""
-        file = configuration_file()
-        pools = load_accelerators(file).pools
-        if pool not in pools:
-            known = ", ".join(sorted(pools)) or "none"
-            raise fail(path, f"{shown(file)} has no pool '{pool}'; pools there: {known}")
+        if problem := pool_problem(pool):
+            raise fail(path, problem)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         return self.build()

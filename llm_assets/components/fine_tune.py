@@ -23,6 +23,8 @@ class FineTune(ConfigComponent):
     def check(self, fail: Fail) -> None:
         settings = self.spec.settings
         self.check_pool(fail, ("training", "pool"), settings.training.pool)
+        if settings.training.next_pool is not None:
+            self.check_pool(fail, ("training", "next_pool"), settings.training.next_pool)
         self.check_pool(fail, ("evaluation", "pool"), settings.evaluation.pool)
         for position, test in enumerate(settings.tests.training_set):
             column = getattr(test, "column", None)

@@ -121,6 +121,7 @@ def train(
     start: Start = processes.start,
     each: Each = lambda: None,
     layout: Layout = PLAIN,
+    kept_tokens: int | None = None,
 ) -> bool:
     """Train until the run is finished; a finished one is left as it is, a killed one goes on.
 
@@ -131,6 +132,7 @@ def train(
         start: starts the training process: a lease's, or `processes.start`.
         each: called while it runs.
         layout: how many processes train together, and on what.
+        kept_tokens: the most tokens at once whose activations fit; None: not known.
 
     Returns:
         Whether anything was trained.
@@ -154,6 +156,7 @@ def train(
         threads=settings.threads,
         label=spec.id,
         provenance=provenance(run),
+        kept_tokens=kept_tokens,
     )
     job.write(run.path / "job.json")
     module = "llm_assets.training.train"

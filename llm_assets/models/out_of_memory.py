@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_assets.models.children import TrainingError
+from llm_assets.models.memory.choosing import can_divide
 from llm_assets.models.memory.peaks import smaller
 from resources.accelerators.units import shown_gb
 
 if TYPE_CHECKING:
-    from llm_assets.models.memory.asking import Plan
+    from llm_assets.models.memory.choosing import Choice
     from llm_assets.models.settings import TrainingSettings
 
 
@@ -29,10 +30,12 @@ class Attempt:
     Attributes:
         pool: that is asked for devices.
         batch: rows at once on each device; None: what is set, or what is known to fit.
+        killed: times that it was killed from outside.
     """
 
     pool: str
     batch: int | None = None
+    killed: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class RanOut:
         devices: how many.
         granted: bytes on each device.
         peak: the most that was measured, in bytes; None: nothing was.
-        plan: what had been estimated; None: the model's shape is not known.
+        choice: how it was carried out.
         said: what the training said of it.
     """
 
@@ -54,13 +57,14 @@ class RanOut:
     devices: int
     granted: int
     peak: int | None
-    plan: Plan | None
+    choice: Choice
     said: str
 
     def described(self) -> str:
         """For people."""
         measured = f"{shown_gb(self.peak)} at the peak" if self.peak else "no peak measured"
-        estimated = f"{shown_gb(self.plan.corrected.peak)} estimated" if self.plan else "no estimate"
+        plan = self.choice.plan
+        estimated = f"{shown_gb(plan.corrected.peak)} estimated" if plan else "no estimate"
         return (
             f"{self.said}: {self.batch} rows at once in pool '{self.pool}' "
             f"({estimated}, {measured}, {shown_gb(self.granted)} granted on each of {self.devices} devices)"
@@ -81,6 +85,8 @@ def next_attempt(ran_out: RanOut, settings: TrainingSettings) -> Attempt:
     fewer = smaller(ran_out.batch, part)
     if fewer:
         return Attempt(ran_out.pool, fewer)
+    if ran_out.choice.sharding == "ddp" and ran_out.choice.plan and can_divide(settings, ran_out.devices):
+        return Attempt(ran_out.pool)  # what ran out is noted, so the model is divided
     if settings.next_pool and settings.next_pool != ran_out.pool:
         return Attempt(settings.next_pool, 1)
     raise NotEnoughMemory(f"{ran_out.described()}. {advice(settings)}")
@@ -102,7 +108,9 @@ def intention(attempt: Attempt, ran_out: RanOut, settings: TrainingSettings) -> 
     """What is done next, for the log."""
     if attempt.pool != ran_out.pool:
         return f"{ran_out.described()}; asking pool '{attempt.pool}' instead"
-    steps = settings.batch // ran_out.devices // (attempt.batch or 1)
+    if attempt.batch is None:
+        return f"{ran_out.described()}; going on from the last checkpoint with the model divided over the devices"
+    steps = settings.batch // ran_out.devices // attempt.batch
     return (
         f"{ran_out.described()}; going on from the last checkpoint with {attempt.batch} rows at once, {steps} times"
     )

@@ -6,17 +6,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from llm_assets.models import fine_tune, metadata, tracked, training_set
-from llm_assets.models.children import OutOfMemory
-from llm_assets.models.launching import Sharding, layout_of
-from llm_assets.models.memory.asking import Plan, plan, ways_out
-from llm_assets.models.memory.peaks import batch_that_fits, facts_of, note
+from llm_assets.models.children import Killed, OutOfMemory
+from llm_assets.models.launching import layout_of
+from llm_assets.models.memory.asking import needs
+from llm_assets.models.memory.choosing import Choice, choose
+from llm_assets.models.memory.peaks import note
 from llm_assets.models.memory.planned import On, rows_at_once
-from llm_assets.models.memory.reading import NotHere
 from llm_assets.models.out_of_memory import Attempt, RanOut, intention, next_attempt, with_batch
 from llm_assets.models.pipes import in_child
 from llm_assets.training.requirements import missing_for
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from resources.accelerators.resource import AcceleratorResource
     from resources.dagster_platform import PlatformResource
     from resources.platform import Platform
+
+KILLED_AT_MOST = 2  # times that one step goes on after it
 
 
 def tune(
@@ -75,15 +77,14 @@ def _asks(attempt: Attempt, spec: FineTuneSpec) -> Mapping[str, str]:
 
 @contextmanager
 def _ways_out_said(spec: FineTuneSpec) -> Iterator[None]:
-    """Where no device can ever hold it, the failure says what would need less."""
+    """Where no device can ever hold it, the failure says what it needs, and what would need less."""
     try:
         yield
     except dg.Failure as failure:
         if not isinstance(failure.__cause__, ImpossibleRequest):
             raise
-        ways = [f"{name} needs {shown_gb(count)}" for name, count in ways_out(spec)]
-        less = f" Less on each device: {'; '.join(ways)}." if ways else ""
-        raise dg.Failure(f"{failure.description}{less}", allow_retries=False) from failure.__cause__
+        said = f"{failure.description} {needs(spec)}".rstrip()
+        raise dg.Failure(said, allow_retries=False) from failure.__cause__
 
 
 def _try(
@@ -91,11 +92,10 @@ def _try(
 ) -> dg.MaterializeResult | Attempt:
     rows = training_set.load_training_set(opened, spec)
     run, started = fine_tune.open_run(opened, spec, rows), time.monotonic()
-    planned = _plan(opened, held, spec)
-    batch = attempt.batch or _batch(held, spec, planned)
-    if batch != rows_at_once(spec.settings.training, len(held.devices)):
-        context.log.info(f"{spec.id}: {batch} rows at once")
-    run = replace(run, settings=with_batch(run.settings, batch))
+    choice = _chosen(opened, held, spec, attempt)
+    if choice.batch != rows_at_once(spec.settings.training, len(held.devices)):
+        context.log.info(f"{spec.id}: {choice.batch} rows at once")
+    run = replace(run, settings=with_batch(run.settings, choice.batch))
     trained = not run.finished
     try:
         with tracked.training(opened, spec, run, context.run.run_id) as told:
@@ -109,14 +109,17 @@ def _try(
                         rows,
                         start=start,
                         each=told.beside(each),
-                        layout=layout_of(held, _sharding(held, run, planned), opened.cache / "xla"),
+                        layout=layout_of(held, choice.sharding, opened.cache / "xla"),
+                        kept_tokens=choice.kept_tokens,
                     ),
                 )
-    except OutOfMemory as error:
+    except (OutOfMemory, Killed) as error:
         if held.trees.closed and not held.usage.exceeded:
             raise  # the devices were taken back, and the process killed for it
-        return _after(context, opened, held, spec, attempt, RanOutWith(error, batch, planned))
-    noted = _note_peak(opened, held, run, planned, batch) if trained else {}
+        if isinstance(error, Killed) and not held.usage.exceeded:
+            return _again(context, spec, attempt, error)
+        return _after(context, opened, held, spec, attempt, RanOutWith(error, choice))
+    noted = _note_peak(opened, held, run, choice) if trained else {}
     fine_tune.remember_run(opened, spec, run)
     documents = fine_tune.remember_documents(opened, spec, run, rows)
     seconds = time.monotonic() - started if trained else 0.0
@@ -132,35 +135,16 @@ def _try(
 class RanOutWith:
     """What an attempt ran out with."""
 
-    error: OutOfMemory
-    batch: int
-    planned: Plan | None
+    error: OutOfMemory | Killed
+    choice: Choice
 
 
-def _plan(opened: Platform, held: HeldLease, spec: FineTuneSpec) -> Plan | None:
-    """Of the devices that were granted; None where the model's shape is not known."""
+def _chosen(opened: Platform, held: HeldLease, spec: FineTuneSpec, attempt: Attempt) -> Choice:
+    """For the devices that were granted."""
     kinds: set[On] = {device.kind for device in held.devices.values() if not device.pretended}
     on: On = kinds.pop() if len(kinds) == 1 else "cpu"  # pretended devices are processes on the CPU
-    try:
-        return plan(spec, opened.profile, on=on, devices=max(1, len(held.devices)))
-    except NotHere:
-        return None
-
-
-def _batch(held: HeldLease, spec: FineTuneSpec, planned: Plan | None) -> int:
-    settings, devices = spec.settings.training, max(1, len(held.devices))
-    wanted = rows_at_once(settings, devices)
-    if planned is None:
-        return wanted
-    return batch_that_fits(wanted, settings.batch // devices, granted(held), planned.noted)
-
-
-def _sharding(held: HeldLease, run: fine_tune.Run, planned: Plan | None) -> Sharding:
-    """As it is set; by itself the model is divided where all of it does not fit one device."""
-    settings = run.settings
-    if settings.sharding != "auto" or settings.method == "qlora" or planned is None or planned.devices == 1:
-        return "fsdp" if settings.sharding == "fsdp" else "ddp"
-    return "fsdp" if planned.corrected.asked > granted(held) else "ddp"
+    devices = max(1, len(held.devices))
+    return choose(spec, opened.profile, on=on, devices=devices, granted=granted(held), batch=attempt.batch)
 
 
 def granted(held: HeldLease) -> int:
@@ -168,9 +152,12 @@ def granted(held: HeldLease) -> int:
     return min((share.memory for share in held.lease.shares), default=0)
 
 
-def _with(planned: Plan, batch: int, settings: Any) -> dict[str, Any]:
-    accumulated = batch * planned.devices < settings.batch
-    return facts_of(planned.known, replace(planned.workload, batch=batch, accumulated=accumulated))
+def _again(context: dg.AssetExecutionContext, spec: FineTuneSpec, attempt: Attempt, error: Killed) -> Attempt:
+    """As before: who kills a training does not say that it was too large. Not for ever."""
+    if attempt.killed == KILLED_AT_MOST:
+        raise error
+    context.log.warning(f"{spec.id}: {error}; going on from the last checkpoint")
+    return replace(attempt, killed=attempt.killed + 1)
 
 
 def _after(
@@ -183,24 +170,25 @@ def _after(
 ) -> Attempt:
     """Note it, and decide what to try next."""
     settings, devices = spec.settings.training, max(1, len(held.devices))
-    peak = max(ran.error.peak_bytes or 0, held.usage.peak // devices) or None
-    if ran.planned:
-        facts = _with(ran.planned, ran.batch, settings)
-        note(opened.state, facts, ran.planned.corrected.estimate, peak=peak, run_out=granted(held))
+    measured = ran.error.peak_bytes if isinstance(ran.error, OutOfMemory) else None
+    peak = max(measured or 0, held.usage.peak // devices) or None
+    if carried := ran.choice.carried_out():
+        note(opened.state, carried.facts, carried.estimate, peak=peak, run_out=granted(held))
     said = str(ran.error).partition("\n")[0].rstrip(".")
-    ran_out = RanOut(attempt.pool, ran.batch, devices, granted(held), peak, ran.planned, said)
+    ran_out = RanOut(attempt.pool, ran.choice.batch, devices, granted(held), peak, ran.choice, said)
     following = next_attempt(ran_out, settings)
     context.log.warning(f"{spec.id}: {intention(following, ran_out, settings)}")
     return following
 
 
-def _note_peak(
-    opened: Platform, held: HeldLease, run: fine_tune.Run, planned: Plan | None, batch: int
-) -> dict[str, str | int]:
+def _note_peak(opened: Platform, held: HeldLease, run: fine_tune.Run, choice: Choice) -> dict[str, str | int]:
     """Keep what it took for the next estimate; returns it for people."""
-    peak = max(run.summary.get("peak_memory_bytes") or 0, held.usage.peak // max(1, len(held.devices)))
-    found: dict[str, str | int] = {"rows at once": batch}
-    if planned is None:
+    summary = run.summary
+    peak = max(summary.get("peak_memory_bytes") or 0, held.usage.peak // max(1, len(held.devices)))
+    found: dict[str, str | int] = {"rows at once": choice.batch}
+    done = choice.carried_out(checkpointing=summary["gradient_checkpointing"], tokens=summary["tokens_at_once"])
+    if done is None or choice.plan is None:
         return found
-    note(opened.state, _with(planned, batch, run.settings), planned.corrected.estimate, peak=peak or None)
-    return found | {"estimated memory": f"{shown_gb(planned.corrected.peak)} ({planned.corrected.source})"}
+    note(opened.state, done.facts, done.estimate, peak=peak or None)
+    known = choice.plan.corrected
+    return found | {"estimated memory": f"{shown_gb(known.peak)} ({known.source})"}

@@ -35,6 +35,7 @@ class TrainJob(Job):
         threads: CPU threads; None: those of the lease.
         label: who is trained, for progress lines.
         provenance: what the result is made of; it is sealed with it.
+        kept_tokens: the most at once whose activations fit what was granted; None: not known.
     """
 
     model: str
@@ -44,6 +45,7 @@ class TrainJob(Job):
     threads: int | None
     label: str
     provenance: dict[str, Any]
+    kept_tokens: int | None = None
 
 
 def result_folder(method: str) -> str:

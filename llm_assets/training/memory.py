@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -22,15 +21,6 @@ def held_bytes() -> int | None:
     return _cuda("memory_reserved") or _resident("VmRSS")
 
 
-def free_bytes() -> int:
-    """What this process could still get, in bytes: of its device, or of the machine and its control group."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return torch.cuda.mem_get_info()[0]
-    machine = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([machine, *_control_group()])
-
-
 def _cuda(figure: str) -> int:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
@@ -44,12 +34,3 @@ def _resident(field: str) -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
-
-
-def _control_group() -> list[int]:
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return [int(limit) - int(used)] if limit.isdigit() else []
-    except OSError:
-        return []

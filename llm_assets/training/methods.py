@@ -10,18 +10,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
 from llm_assets.training.loading import load_model
-from llm_assets.training.memory import free_bytes
 from llm_assets.training.requirements import missing_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     TrainedModel = PreTrainedModel | PeftModel
-
-# Activations of a block that computes attention without a score matrix: 34 bytes a token and hidden unit
-# (Korthikanti et al., arXiv 2205.05198, section 4.1, without the terms of attention).
-ACTIVATION_BYTES = 34
-ROOM_FOR_ACTIVATIONS = 0.5  # of what is free: gradients, optimiser and logits come on top
 
 
 class MethodError(ValueError):
@@ -57,19 +51,15 @@ def base_of(model: TrainedModel) -> PreTrainedModel:
     return cast("PreTrainedModel", model.get_base_model() if isinstance(model, PeftModel) else model)
 
 
-def wants_checkpointing(setting: bool | str, model: TrainedModel, tokens: int) -> bool:
+def wants_checkpointing(setting: bool | str, tokens: int, kept_tokens: int | None) -> bool:
     """Whether to compute activations again in the backward pass rather than keep them: slower, for far less memory.
 
     Args:
         setting: `training.gradient_checkpointing`.
-        model: that is trained.
         tokens: the most at once.
+        kept_tokens: those whose activations fit what was granted; None, not known: they are kept.
     """
-    if isinstance(setting, bool):
-        return setting
-    config = base_of(model).config.get_text_config()
-    kept = ACTIVATION_BYTES * tokens * config.hidden_size * config.num_hidden_layers
-    return kept > ROOM_FOR_ACTIVATIONS * free_bytes()
+    return setting if isinstance(setting, bool) else kept_tokens is not None and tokens > kept_tokens
 
 
 def check_bitsandbytes(device: str) -> None:

@@ -77,6 +77,7 @@ def summarise(trainer: TuningTrainer, run: Path, watch: Watch, course: Course, h
             "bf16": arguments.bf16,
             "packed": "segments" in trainer.data_collator(list(course.pieces[:1])),
             "gradient_checkpointing": arguments.gradient_checkpointing,
+            "tokens_at_once": course.most_tokens(arguments.per_device_train_batch_size),
             "micro_batch": arguments.per_device_train_batch_size,
             "accumulation": arguments.gradient_accumulation_steps,
             "devices": here.described(),

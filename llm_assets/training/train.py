@@ -27,7 +27,7 @@ from llm_assets.training.disk import disk_full_said
 from llm_assets.training.encoding import Encoder
 from llm_assets.training.failure import at_step, told
 from llm_assets.training.jobs import TrainJob, read_rows, result_folder
-from llm_assets.training.methods import trainable
+from llm_assets.training.methods import trainable, wants_checkpointing
 from llm_assets.training.reporting import METRICS, Reporter, reporter
 from llm_assets.training.result import best_step, keep_result, summarise
 from llm_assets.training.trainer import TuningTrainer, clear_pending, make_trainer, patience_of
@@ -53,6 +53,10 @@ def train(job: TrainJob, run: Path, report: Reporter) -> None:
     check_context(job)
     course = plan_course(
         read_rows(Path(job.data)), Encoder(tokenizer, settings["max_tokens"], settings["chat"]), settings
+    )
+    micro, _ = here.split(settings["batch"], settings["micro_batch"])
+    settings["gradient_checkpointing"] = wants_checkpointing(
+        settings["gradient_checkpointing"], course.most_tokens(micro), job.kept_tokens
     )
     model = trainable(job.model, settings, here.kind, narrow=loading.has_bf16() and not here.sharded)
     report.say(_intention(job, course, model))

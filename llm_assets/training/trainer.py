@@ -18,7 +18,7 @@ from llm_assets.training.checkpoints import checkpoint_name, retain, seal
 from llm_assets.training.devices.trainer import DevicesTrainer
 from llm_assets.training.disk import disk_full_said
 from llm_assets.training.encoding import IGNORED, Encoded
-from llm_assets.training.methods import base_of, wants_checkpointing
+from llm_assets.training.methods import base_of
 from llm_assets.training.stopping import Patience, best_of
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def make_trainer(
     """The trainer of a course.
 
     Args:
-        settings: `TrainingSettings`.
+        settings: `TrainingSettings`, nothing left to decide.
         run: the run directory.
         model: with gradients where it is trained.
         course: what is trained on.
@@ -119,7 +119,7 @@ def make_trainer(
         ValueError: packing is wanted, and cannot be.
     """
     micro, accumulation = here.split(settings["batch"], settings["micro_batch"])
-    checkpointing = wants_checkpointing(settings["gradient_checkpointing"], model, course.most_tokens(micro))
+    checkpointing = settings["gradient_checkpointing"]
     arguments = TrainingArguments(
         output_dir=str(run / "pending"),
         per_device_train_batch_size=micro,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from resources.accelerators.devices import Kind, Link
 from resources.accelerators.units import gb_to_bytes
-from resources.config_errors import ConfigError, explain, read_yaml
+from resources.config_errors import ConfigError, explain, read_yaml, shown
 from resources.profile import CONFIGS, ROOT
 from resources.templates import render_env
 
@@ -176,6 +176,14 @@ class Accelerators(_Settings):
 def configuration_file() -> Path:
     """The accelerators.yml in use."""
     return Path(os.environ.get(FILE_VARIABLE) or CONFIGS / "accelerators.yml")
+
+
+def pool_problem(pool: str) -> str | None:
+    """What is wrong with the name of a pool: the file does not have it."""
+    file = configuration_file()
+    pools = load_accelerators(file).pools
+    known = ", ".join(sorted(pools)) or "none"
+    return None if pool in pools else f"{shown(file)} has no pool '{pool}'; pools there: {known}"
 
 
 def load_accelerators(file: Path | None = None) -> Accelerators:

@@ -14,6 +14,7 @@ from resources.accelerators.dagster_queue import queue_of
 from resources.accelerators.dagster_registration import ensure_registered
 from resources.accelerators.dagster_renewal import Renewal
 from resources.accelerators.dagster_requests import waiting_of
+from resources.accelerators.dagster_tags import IMPOSSIBLE_TAG
 from resources.accelerators.dagster_waiting import Rounds
 from resources.accelerators.errors import AcceleratorError, ImpossibleRequest, LedgerError, RequestError
 from resources.accelerators.leases import Lease
@@ -69,9 +70,11 @@ class Claims:
                 asked = self._asked[step] = _Asked(self._request(pool, run_id, step_key))
             lease = self._try(asked)
         except (RequestError, ImpossibleRequest) as error:
+            if isinstance(error, ImpossibleRequest):
+                error = self._advised(run_id, step_key, error)
             # All that an executor does with this is to fail its run; the step's own log then says why.
             self._tell(run_id, step_key, f"Step {step_key} can never start: {error}")
-            raise
+            raise error from None
         if lease:
             self._grant(step, lease)
         else:
@@ -152,6 +155,13 @@ class Claims:
             accelerators=accelerators,
             plans=self._plans,
         )
+
+    def _advised(self, run_id: str, step_key: str, error: ImpossibleRequest) -> ImpossibleRequest:
+        """With what the op says to that."""
+        run = self._instance().get_run_by_id(run_id)
+        step = self._plans.of(self._instance(), run).step(step_key) if run else None
+        words = step.tags.get(IMPOSSIBLE_TAG) if step else None
+        return ImpossibleRequest(f"{error} {words}", error.excluded) if words else error
 
     def _grant(self, step: tuple[str, str], lease: Lease) -> None:
         self._asked.pop(step, None)

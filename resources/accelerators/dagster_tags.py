@@ -13,6 +13,8 @@ from resources.accelerators.errors import RequestError
 PREFIX = "accelerator/"
 MARKS = frozenset({"pool"})
 """Tags that assets carry for Dagster's own limits; they ask for nothing."""
+IMPOSSIBLE_TAG = "llm-assets/if_impossible"
+"""An op's own words to whoever reads that no device can ever hold what it asks for."""
 OF_THE_RUN = frozenset({"tenant", "priority", "deadline", "preemptible"})
 """They mean every step of a run alike, so their short form is never ambiguous."""
 YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

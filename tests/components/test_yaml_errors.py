@@ -7,6 +7,7 @@ import re
 from tests.conftest import Project
 
 HANDBOOK = "type: llm_assets.components.Corpus\nattributes:\n  name: handbook\n  source: {path: documents}\n"
+KINDS = "type: llm_assets.components.FineTune\nattributes:\n  name: kinds\n  data: {examples: {path: e.jsonl}}\n"
 FILE = "acme/handbook/defs.yaml"
 
 
@@ -68,11 +69,15 @@ def test_an_unknown_pool_is_refused_with_its_place_the_file_of_the_pools_and_the
     known = "embed, evaluate, full, inference, lora, small"
     said = rf"dbt_like_configs/accelerators\.yml has no pool 'huge'; pools there: {known}"
     assert re.search(rf"{FILE}:5: attributes\.embedder\.pool: {said}", check_defs(project))
+    project.write(FILE, KINDS + "  training: {next_pool: huge}\n")
+    assert re.search(rf"{FILE}:5: attributes\.training\.next_pool: {said}", check_defs(project))
 
 
 def test_a_gate_and_a_prompt_that_name_what_there_is_not_are_refused_with_their_line(project: Project) -> None:
-    head = "type: llm_assets.components.FineTune\nattributes:\n  name: kinds\n"
-    data = "  data: {examples: {path: e.jsonl}}\n  evaluation: {metrics: [accuracy]}\n"
+    head, data = KINDS, "  evaluation: {metrics: [accuracy]}\n"
+    project.write("acme/kinds/defs.yaml", head + data + "  gate: {metric: f1}\n")
+    said = r"'f1' is not measured; measured: accuracy, loss"
+    assert re.search(r"acme/kinds/defs\.yaml:6: attributes\.gate\.metric: " + said, check_defs(project))
     project.write("acme/kinds/defs.yaml", head + data + "  gate:\n    not_worse: {general.loss: 0.1}\n")
     said = r"'general\.loss' is not measured; measured: accuracy, loss"
     assert re.search(

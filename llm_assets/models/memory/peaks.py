@@ -1,8 +1,8 @@
 """What trainings have really taken: noted after each, and where the next estimate starts.
 
-A peak of the same model, settings and micro-batch replaces the estimate. Of the same model and settings with another
-micro-batch, the estimate is scaled by measured over estimated, within bounds: further off means that something else
-was measured.
+A peak of the same fine-tune, settings and micro-batch replaces the estimate. Of the same model and settings with
+another micro-batch, or with another fine-tune's rows, which may be longer, the estimate is scaled by measured over
+estimated for the rows that there were, within bounds: further off means that something else was measured.
 """
 
 from __future__ import annotations
@@ -51,22 +51,26 @@ class Fact:
 
     Attributes:
         key: of all that decides its memory.
+        fine_tune: whose rows it had, `tenant/name`.
+        checkpointing: whether activations were computed again.
         batch: rows at once on each device.
-        estimated, peak: bytes; a peak of None was not measured.
+        estimated, peak: bytes, both for the rows that there were; a peak of None was not measured.
         run_out: the smallest grant, in bytes on one device, that was not enough; None: it never ran out.
     """
 
     key: str
+    fine_tune: str
+    checkpointing: bool
     batch: int
     estimated: int
     peak: int | None
     run_out: int | None
 
 
-def facts_of(known: Known, workload: Workload) -> dict[str, Any]:
-    """What decides the memory of a training, by name."""
+def facts_of(known: Known, workload: Workload, fine_tune: str) -> dict[str, Any]:
+    """What decides the memory of a training, by name; the fine-tune stands for how long its rows really are."""
     decisive = {name: getattr(workload, name) for name in DECISIVE}
-    return {"model": known.digest, **decisive}
+    return {"model": known.digest, "fine_tune": fine_tune, **decisive}
 
 
 DECISIVE = (
@@ -84,6 +88,7 @@ DECISIVE = (
     "checkpointing",
     "on",
 )
+WITHIN_A_FAMILY = ("fine_tune", "batch", "accumulated", "checkpointing")
 
 
 def key_of(facts: Mapping[str, Any]) -> str:
@@ -92,8 +97,8 @@ def key_of(facts: Mapping[str, Any]) -> str:
 
 
 def family_of(facts: Mapping[str, Any]) -> str:
-    """Names all combinations that differ in the micro-batch only."""
-    return digest_json({name: value for name, value in facts.items() if name not in ("batch", "accumulated")})[:24]
+    """Names all combinations that one ratio of measured to estimated serves."""
+    return digest_json({name: value for name, value in facts.items() if name not in WITHIN_A_FAMILY})[:24]
 
 
 def corrected(estimate: Estimate, facts: Mapping[str, Any], noted: Sequence[Fact]) -> Corrected:
@@ -114,17 +119,17 @@ def corrected(estimate: Estimate, facts: Mapping[str, Any], noted: Sequence[Fact
     return Corrected(estimate, peak, round(peak * (1 + estimate.margin)), "scaled")
 
 
-def batch_that_fits(batch: int, part: int, granted: int, noted: Sequence[Fact]) -> int:
-    """The micro-batch to begin with: below what ran out of no smaller a grant.
+def batch_that_fits(batch: int, part: int, granted: int, noted: Sequence[Fact]) -> int | None:
+    """The micro-batch to begin with: below what ran out of no smaller a grant. None: one row ran out.
 
     Args:
         batch: that is wanted.
         part: rows of a step on each device.
         granted: bytes of each device.
-        noted: of the same family.
+        noted: of the same fine-tune.
     """
     too_many = [fact.batch for fact in noted if fact.run_out and fact.run_out >= granted and fact.batch <= batch]
-    return smaller(min(too_many), part) or 1 if too_many else batch
+    return smaller(min(too_many), part) if too_many else batch
 
 
 def smaller(batch: int, part: int) -> int | None:
@@ -140,7 +145,7 @@ def note(
     Args:
         state: the state database.
         facts: from `facts_of`.
-        estimate: of the formulas.
+        estimate: of the formulas, for the rows that there were.
         peak: bytes that were measured on one device.
         run_out: bytes that were granted and not enough.
     """
@@ -195,4 +200,6 @@ def _query(facts: Mapping[str, Any]) -> Any:
 
 
 def _fact(row: Mapping[str, Any]) -> Fact:
-    return Fact(row["key"], row["facts"]["batch"], row["estimated"], row["peak"], row["run_out"])
+    facts = row["facts"]
+    whose, checkpointing, batch = facts["fine_tune"], facts["checkpointing"], facts["batch"]
+    return Fact(row["key"], whose, checkpointing, batch, row["estimated"], row["peak"], row["run_out"])

@@ -77,7 +77,9 @@ class TrainingSettings(Settings):
         "The result is the same, and faster. auto: where the model and the device permit it.",
     )
     gradient_checkpointing: bool | Literal["auto"] = Field(
-        default="auto", description="Compute activations twice rather than keep them. auto: where memory is short."
+        default="auto",
+        description="Compute activations twice rather than keep them, for far less memory. auto: where they would "
+        "not fit what was granted.",
     )
     micro_batch: int | None = Field(
         default=None, ge=1, description="Examples at once in memory; by default the batch."

@@ -6,7 +6,9 @@ The limit is a real one: the training's process may not map more than a run with
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,8 @@ class Watched:
 
     def __init__(self, limit: int | None) -> None:
         self.limit, self.mapped, self.started = limit, 0, 0
-        self._start, self._tree = HeldLease.start, None
+        self.each: Callable[[ProcessTree], object] = lambda tree: None
+        self._start = HeldLease.start
 
     def start(self, held: HeldLease, command: Sequence[str], **options: Any) -> ProcessTree:
         self.started += 1
@@ -97,6 +100,7 @@ class Watched:
 
         def looking(timeout: float | None = None) -> int:
             self.mapped = max([self.mapped, *map(mapped, tree_pids(tree.pid))])
+            self.each(tree)
             return wait(timeout)
 
         tree.wait = looking  # pyright: ignore[reportAttributeAccessIssue]
@@ -175,3 +179,43 @@ def test_with_one_row_at_once_the_next_pool_is_asked_and_it_goes_on_there(limite
     (asked,) = [line for line in said if "asking pool 'larger' instead" in line]
     assert "1 rows at once in pool 'small'" in asked
     assert "0.4 GB granted" in asked
+
+
+class Killer:
+    """Ends so many trainers by kill -9: the first once it has left a checkpoint, the others when they begin."""
+
+    def __init__(self, limited: Limited, times: int) -> None:
+        self._times, self._killed = times, set[int]()
+        self._runs = limited.platform("killed").runs("acme", "long")
+
+    def __call__(self, tree: ProcessTree) -> None:
+        left_one = next(self._runs.rglob("checkpoint-*/COMPLETE.json"), None)
+        if left_one and tree.pid not in self._killed and len(self._killed) < self._times:
+            self._killed.add(tree.pid)
+            for pid in tree_pids(tree.pid)[1:]:
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.long
+def test_who_kills_a_training_does_not_make_the_next_ones_smaller(limited: Limited) -> None:
+    spec, started = limited.spec(micro_batch=4, max_steps=4), watched(limited)
+    started.each = Killer(limited, 2)
+    result, said = limited.run(spec, "killed")
+    assert metadata(result, spec, "tuned_model")["rows at once"] == 4
+    assert started.started == 3
+    assert len([line for line in said if "killed from outside" in line and "from the last checkpoint" in line]) == 2
+    noted = peaks(limited.platform("killed"))
+    assert [(batch, row["run_out"]) for batch, row in noted.items()] == [(4, None)]
+    limited.run(spec, "undisturbed")
+    assert losses(limited, "killed")[-1] == pytest.approx(losses(limited, "undisturbed")[-1], rel=1e-5)
+
+
+@pytest.mark.long
+def test_a_training_that_is_killed_again_and_again_fails_and_goes_on_when_it_is_run_again(limited: Limited) -> None:
+    spec, started = limited.spec(micro_batch=4, max_steps=4), watched(limited)
+    started.each = Killer(limited, 3)
+    with pytest.raises(dg.Failure, match="killed from outside; run again"):
+        limited.run(spec, "killed")
+    assert peaks(limited.platform("killed")) == {}
+    result, _ = limited.run(spec, "killed")
+    assert metadata(result, spec, "tuned_model")["rows at once"] == 4
