@@ -96,7 +96,7 @@ def _comparisons(gate: GateSettings, figures: Figures) -> Iterator[_Test]:
     for name, tolerance in gate.not_worse.items():
         gain = _gain(gate, figures, name)
         low = gain.low if gate.sure else gain.value
-        yield _Test(low >= -tolerance, f"{_told(gate, figures, name)}; at most {tolerance:g} worse is permitted")
+        yield _Test(low >= -tolerance, f"{_told(gate, figures, name)}; {_tolerated(tolerance)} is permitted")
 
 
 def _gain(gate: GateSettings, figures: Figures, name: str) -> Estimate:
@@ -122,6 +122,10 @@ def _told(gate: GateSettings, figures: Figures, name: str) -> str:
     said = f"{name} is {figures.estimates[name].value:.3f}, {who} {other:.3f}"
     gain = _gain(gate, figures, name)
     return f"{said} (better by {gain.low:.3f} to {gain.high:.3f}, 95 %)" if gate.sure else said
+
+
+def _tolerated(tolerance: float) -> str:
+    return f"at most {tolerance:g} worse" if tolerance else "nothing worse"
 
 
 def _direction(name: str) -> str:

@@ -103,14 +103,14 @@ def promote(platform: Platform, made: Lineage, path: Path) -> bool:
         False where it was promoted already.
     """
     state = platform.state
-    row = {"tenant": made.tenant, "model": made.model, "version": made.version, "path": str(path), "retired": False}
+    row = {"tenant": made.tenant, "model": made.model, "version": made.version, "retired": False}
     tags = {"tenant": made.tenant, "model": made.model, "base": made.base, "weights": path, "data": made.data_version}
     with _moving(state, made.tenant, made.model):
         current = promoted(state, made.tenant, made.model)
         if current is not None and current.version == made.version:
             return False
         with state.write() as connection:
-            values = {**row, "evaluation": made.evaluation, "promoted_at": now()}
+            values = {**row, "path": state.kept_path(path), "evaluation": made.evaluation, "promoted_at": now()}
             connection.execute(schema.promotions.insert().values(**values))
             lineage.record_in(state, connection, made)
             name = registered_name(made.tenant, made.model)
@@ -130,7 +130,7 @@ def promoted(state: State, tenant: str, model: str) -> Promotion | None:
 
 def history(state: State, tenant: str, model: str) -> list[Promotion]:
     """Newest first: the first is promoted, the others can be rolled back to."""
-    return [_promotion(row) for row in state.rows(_live(tenant, model))]
+    return [_promotion(state, row) for row in state.rows(_live(tenant, model))]
 
 
 def kept_paths(state: State, tenant: str, model: str) -> set[Path]:
@@ -150,7 +150,7 @@ def rollback_model(platform: Platform, tenant: str, model: str) -> Promotion:
         if len(rows) < 2:
             now = f"version {rows[0]['version']} is the only one that was promoted" if rows else "none is promoted"
             raise PromotionError(f"{tenant}/{model}: {now}; there is none to go back to")
-        back = _promotion(rows[1])
+        back = _promotion(state, rows[1])
         if not is_whole(back.path):
             gone = f"the weights of version {back.version} are not whole in {back.path}"
             raise PromotionError(f"{tenant}/{model}: {gone}; bring them back from a copy")
@@ -189,7 +189,7 @@ def consider(
         raise PromotionError(f"{spec.id}: version {run.version} was not examined; materialise {spec.id}/evaluation")
     current = promoted(state, spec.tenant, spec.name)
     figures = figures_of(found, current)
-    decision = decide(spec.settings.gate, figures)
+    decision = decide(spec.settings.gate_with_regressions(figures.estimates.keys()), figures)
     pinned = is_pinned(state, spec.tenant, "model", spec.name)
     made = lineage_of(state, spec, run, rows, found.metrics, decision.reasons, dagster_run)
     text = card(made, run.base.path, figures, decision, found.details)
@@ -242,5 +242,5 @@ def _live(tenant: str, model: str) -> sa.Select[Any]:
     return query.order_by(table.c.seq.desc())
 
 
-def _promotion(row: Mapping[str, Any]) -> Promotion:
-    return Promotion(row["version"], Path(row["path"]), row["evaluation"], row["promoted_at"])
+def _promotion(state: State, row: Mapping[str, Any]) -> Promotion:
+    return Promotion(row["version"], state.path_of(row["path"]), row["evaluation"], row["promoted_at"])

@@ -242,6 +242,37 @@ def test_a_run_that_passes_is_promoted_with_its_card(platform: Platform, finishe
     assert json.dumps(found.config)
 
 
+def test_a_run_that_loses_a_regression_suite_is_not_promoted_unless_the_gate_permits_it(
+    platform: Platform, finished: tuple[FineTuneSpec, Run]
+) -> None:
+    spec, run = finished
+    suites = [{"name": name, "path": "e.jsonl", "kind": "regression"} for name in ("general", "texts")]
+    for name, general, texts, tolerated, passes in (
+        ("as good", 0.0, 0.0, {}, True),
+        ("worse", -0.05, 0.0, {}, False),
+        ("worse, as is permitted", -0.05, 0.0, {"general.accuracy": 0.1}, True),
+        ("worse where only losses are measured", 0.0, -0.05, {}, False),
+    ):
+        gains = {"general.accuracy": general, "texts.loss": texts}
+        levels = {"accuracy": (0.8, 0.3, 0.5)} | {one: (0.5, 0.5, gain) for one, gain in gains.items()}
+        values = {
+            f"{side}{one}{gain}": value
+            for one, told in levels.items()
+            for (side, gain), value in zip((("", ""), ("base_", ""), ("", "_gain")), told, strict=True)
+        }
+        estimates = {one: {"value": value, "low": value, "high": value} for one, value in values.items()}
+        evaluations.record(platform.state, "acme", "model", "m", run.version, values, {"estimates": estimates})
+        changed = spec.settings.model_dump() | {
+            "evaluation": {"metrics": ["accuracy"], "suites": suites},
+            "gate": {"better_than": "base", "not_worse": tolerated},
+        }
+        settings = FineTuneSettings.model_validate(changed)
+        outcome = consider(platform, FineTuneSpec("acme", spec.folder, settings), run, ROWS)
+        assert outcome.decision.promote is passes, name
+        said = "; ".join(outcome.decision.reasons)
+        assert passes or "nothing worse is permitted" in said
+
+
 def test_a_pinned_model_stays_though_a_better_one_passes(
     platform: Platform, finished: tuple[FineTuneSpec, Run]
 ) -> None:

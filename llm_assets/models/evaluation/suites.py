@@ -27,7 +27,6 @@ class Suite:
 
     Attributes:
         name: `held_out`, or that of the YAML.
-        kind: `task` or `regression`.
         metrics: what is measured, loss last.
         rows: example_id, prompt, completion, messages, origin, doc_id of each, in the order of their ids.
         available: examples that there are; `rows` may be fewer.
@@ -35,7 +34,6 @@ class Suite:
     """
 
     name: str
-    kind: str
     metrics: tuple[str, ...]
     rows: list[dict[str, Any]]
     available: int
@@ -140,7 +138,7 @@ def _suite(settings: EvaluationSettings, suite: SuiteSettings, rows: list[dict[s
             f"evaluation.suites, '{suite.name}': {left_out[0]} needs answers, and its examples have no prompts to "
             f"answer; permitted: {', '.join(WITHOUT_ANSWERS)}. Or give the file prompt and completion"
         )
-    return Suite(suite.name, suite.kind, metrics, chosen, len(rows), left_out)
+    return Suite(suite.name, metrics, chosen, len(rows), left_out)
 
 
 def _compared(row: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, Self
 
@@ -31,7 +32,9 @@ class SuiteSettings(Settings):
         default=None, min_length=1, description="By default those of the evaluation."
     )
     kind: Literal["task", "regression"] = Field(
-        default="task", description="What the model is tuned for, or what it must not lose by it."
+        default="task",
+        description="What the model is tuned for, or what it must not lose by it: no metric of a regression suite "
+        "may get worse for a promotion, by more than gate.not_worse names for it.",
     )
     max_examples: int | None = Field(default=None, ge=1, description="By default those of the evaluation.")
 
@@ -84,6 +87,18 @@ class EvaluationSettings(Settings):
         """What is measured of a suite, loss last."""
         named = suite.metrics or self.metrics
         return (*dict.fromkeys(name for name in named if name != "loss"), "loss")
+
+    def guarded_names(self, measured: Collection[str]) -> tuple[str, ...]:
+        """Figures that may not get worse: the metrics of regression suites, `loss` where it is named or all there is.
+
+        Args:
+            measured: figures that there are: without prompts some are not.
+        """
+        found: list[str] = []
+        for suite in (one for one in self.all_suites if one.kind == "regression"):
+            named = [metric_name(suite.name, name) for name in suite.metrics or self.metrics]
+            found += [name for name in named if name in measured] or [metric_name(suite.name, "loss")]
+        return tuple(found)
 
     def measured_names(self) -> tuple[str, ...]:
         """Every level that is measured of a model, as a gate or a test calls it: `accuracy`, `general.loss`."""

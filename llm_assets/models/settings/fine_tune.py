@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class FineTuneSettings(Described):
     gate: GateSettings = GateSettings()
     answers: AnswersSettings | None = Field(default=None, description="Inputs that the promoted model answers.")
     tests: FineTuneTests = FineTuneTests()
+
+    def gate_with_regressions(self, measured: Collection[str]) -> GateSettings:
+        """The gate, and that no regression suite gets worse by more than it says; of `measured` figures."""
+        guarded = dict.fromkeys(self.evaluation.guarded_names(measured), 0.0)
+        return self.gate.model_copy(update={"not_worse": guarded | self.gate.not_worse})
 
 
 @dataclass(frozen=True)
