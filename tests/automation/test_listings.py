@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
-from llm_assets.watching import progress
+from llm_assets.watching import listings, progress
 from llm_assets.watching.listings import Listings
+from llm_assets.watching.looking import Found
 from resources.platform import Platform
 from resources.sources import SourceError, SourceFile
 from tests.automation.watching import Sensor, watched_folder
@@ -96,4 +98,50 @@ def test_a_source_that_fails_or_hangs_keeps_no_other_from_its_run(
     assert sum(thread.name == "listing acme/a" for thread in threading.enumerate()) == 1
     sensor.tick()
     assert sum(thread.name == "listing acme/a" for thread in threading.enumerate()) == 1
+    hang.set()
+
+
+def test_a_source_that_hangs_is_told_and_is_listed_again_by_a_bounded_number_of_threads(
+    instance: dg.DagsterInstance, platform: Platform, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back, files = threading.Event(), watched_folder(folder).list()
+
+    def list_files() -> Sequence[SourceFile]:
+        back.wait()
+        return files
+
+    def threads() -> int:
+        return sum(thread.name == "listing acme/handbook" for thread in threading.enumerate())
+
+    monkeypatch.setattr(listings, "HANGING_SECONDS", 0.1)
+    sensor = Sensor(instance, platform, watched_folder(folder, list=list_files))
+    sensor.listings = Listings(wait_seconds=0.05)
+    found: list[Found] = []
+    until(lambda: found.append(sensor.tick()) or found[-1].alerts, "the alert", seconds=20)
+    assert "its listing has not ended for" in found[-1].alerts[0].what
+    assert [event.passed for one in found for event in one.events] == [False]  # pyright: ignore[reportAttributeAccessIssue]
+    until(lambda: sensor.tick() and threads() == listings.MOST_HANGING, "listed anew", seconds=20)
+    for _ in range(10):
+        time.sleep(0.05)
+        assert "its listing has not ended for" in sensor.tick().reasons[0]
+        assert threads() <= listings.MOST_HANGING
+    back.set()
+    until(lambda: sensor.tick().requests, "the run", seconds=20)
+
+
+def test_a_source_that_hung_once_is_listed_without_a_restart(
+    instance: dg.DagsterInstance, platform: Platform, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang, files, asked = threading.Event(), watched_folder(folder).list(), []
+
+    def list_files() -> Sequence[SourceFile]:
+        asked.append(1)
+        if len(asked) == 1:
+            hang.wait()
+        return files
+
+    monkeypatch.setattr(listings, "HANGING_SECONDS", 0.1)
+    sensor = Sensor(instance, platform, watched_folder(folder, list=list_files))
+    sensor.listings = Listings(wait_seconds=0.05)
+    until(lambda: sensor.tick().requests, "the run", seconds=20)
     hang.set()
