@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
 
 from resources.sources import FileTooLarge, FileVanished, SourceError, open_source
+from resources.sources.local import LocalFolder
 from resources.sources.selection import Selection
 
 
@@ -80,6 +82,35 @@ def test_a_subfolder_that_cannot_be_listed_fails_the_whole_listing(
         Path("d" * 200).mkdir()
         os.chdir("d" * 200)
     monkeypatch.chdir("/")
+    with pytest.raises(SourceError, match="cannot be listed"):
+        uris(folder)
+
+
+def test_a_file_that_vanishes_while_its_folder_is_listed_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = LocalFolder._entries
+
+    def vanishing(self: LocalFolder, path: str) -> list[os.DirEntry[str]]:
+        found = entries(self, path)
+        (folder / "docs" / "b.md").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(LocalFolder, "_entries", vanishing)
+    assert uris(folder) == ["docs/sub/a.txt", "docs/sub/deep/c.pdf"]
+
+
+def test_a_subfolder_that_vanishes_while_its_folder_is_listed_fails_the_listing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = LocalFolder._entries
+
+    def vanishing(self: LocalFolder, path: str) -> list[os.DirEntry[str]]:
+        found = entries(self, path)
+        shutil.rmtree(folder / "docs" / "sub", ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(LocalFolder, "_entries", vanishing)
     with pytest.raises(SourceError, match="cannot be listed"):
         uris(folder)
 
