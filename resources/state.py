@@ -34,7 +34,8 @@ class State:
 
     Args:
         url: SQLAlchemy URL: `sqlite:////path/state.db` or `postgresql://user:password@host/database`.
-        locks_dir: where lock files lie when the database is SQLite; PostgreSQL keeps its own locks.
+        locks_dir: where lock files lie when the database is SQLite; PostgreSQL keeps its own locks. The folder that
+            it is in is what rows name files below: it may be moved.
 
     Raises:
         StateError: the database was made by a newer version, or cannot be opened.
@@ -63,6 +64,15 @@ class State:
                 connection.execute(made.on_conflict_do_nothing())
             row = self.first(query)
         return str(row["id"]) if row else ""
+
+    def kept_path(self, path: Path) -> str:
+        """A path as rows keep it: below the state folder, or the whole of it where it lies elsewhere."""
+        folder = self._locks_dir.parent
+        return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+    def path_of(self, kept: str) -> Path:
+        """Where a path that a row has kept lies now."""
+        return self._locks_dir.parent / kept
 
     def lock(
         self,

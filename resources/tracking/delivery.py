@@ -139,19 +139,18 @@ class Delivery:
             "run": lambda: store.describe(run, content["params"], content["tags"]),
             "metrics": lambda: store.figures(run, content["values"]),
             "ended": lambda: store.ended(run, **content),
-            "artifact": lambda: _artifact(store, run, content),
+            "artifact": lambda: self._artifact(store, run, content),
             "version": lambda: store.version(run, **content),
         }
         senders[item.kind]()
 
-
-def _artifact(store: MlflowStore, run: Any, content: dict[str, Any]) -> None:
-    if "text" in content:
-        store.text(run, content["path"], content["text"])
-    elif "base64" in content:
-        store.binary(run, content["path"], base64.b64decode(content["base64"]))
-    else:
-        store.file(run, content["path"], Path(content["file"]))
+    def _artifact(self, store: MlflowStore, run: Any, content: dict[str, Any]) -> None:
+        if "text" in content:
+            store.text(run, content["path"], content["text"])
+        elif "base64" in content:
+            store.binary(run, content["path"], base64.b64decode(content["base64"]))
+        else:
+            store.file(run, content["path"], self._state.path_of(content["file"]))
 
 
 def _again_in(attempts: int) -> float:

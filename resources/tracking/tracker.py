@@ -132,7 +132,7 @@ class Tracker:
             path: its name there, e.g. `card/README.md`.
             content: the text itself, or the file, which is read when it is sent.
         """
-        told = {"file": str(content)} if isinstance(content, Path) else {"text": content}
+        told = {"file": self._state.kept_path(content)} if isinstance(content, Path) else {"text": content}
         with self._state.write() as connection:
             if self._enabled:
                 outbox.note(connection, run_key, "artifact", {"path": path, **told})

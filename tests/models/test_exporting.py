@@ -9,7 +9,9 @@ import pytest
 
 from llm_assets.models.answers import NothingPromotedError
 from llm_assets.models.exporting import ExportError, export
+from llm_assets.models.promotion import kept_paths
 from llm_assets.training.loading import load_tuned
+from resources.platform import Platform
 from tests.models.promoted import Promoted, promote_tiny
 from tests.tiny_model import save_tiny_model
 
@@ -65,6 +67,16 @@ def test_nothing_is_overwritten_and_a_wrong_version_is_named(promoted: Promoted,
     with pytest.raises(NothingPromotedError, match="nothing is promoted"):
         export(promoted.platform, "acme", "another", tmp_path / "x", merge=True)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_state_folder_that_was_moved_still_exports(tmp_path: Path) -> None:
+    promoted = promote_tiny(tmp_path / "first", save_tiny_model(tmp_path / "model"))
+    (tmp_path / "first" / "state").rename(tmp_path / "moved")
+    moved = Platform(promoted.platform.profile.model_copy(update={"state_dir": tmp_path / "moved"}))
+    export(moved, "acme", promoted.spec.name, tmp_path / "exported", merge=False)
+    assert (tmp_path / "exported" / "adapter_model.safetensors").is_file()
+    (kept,) = kept_paths(moved.state, "acme", promoted.spec.name)
+    assert kept == tmp_path / "moved" / promoted.run.weights.relative_to(tmp_path / "first" / "state")
 
 
 def test_weights_that_are_not_whole_are_not_exported(tmp_path: Path) -> None:
