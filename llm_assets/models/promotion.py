@@ -189,7 +189,7 @@ def consider(
         raise PromotionError(f"{spec.id}: version {run.version} was not examined; materialise {spec.id}/evaluation")
     current = promoted(state, spec.tenant, spec.name)
     figures = figures_of(found, current)
-    decision = decide(spec.settings.gate, figures)
+    decision = decide(spec.settings.gate_with_regressions(figures.estimates.keys()), figures)
     pinned = is_pinned(state, spec.tenant, "model", spec.name)
     made = lineage_of(state, spec, run, rows, found.metrics, decision.reasons, dagster_run)
     text = card(made, run.base.path, figures, decision, found.details)
