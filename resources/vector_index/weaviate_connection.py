@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -171,7 +172,7 @@ class Server:
             return IndexRefused(f"{what}: Weaviate at {place} refuses the key; set WEAVIATE_API_KEY")
         if code == 403 or "permission" in low or "forbidden" in low:
             return IndexRefused(f"{what}: the key may not do this at {place}: {text}")
-        if "could not find class" in low or "class not found" in low or ("404" in low and "class" in low):
+        if _no_class(low):
             return UnknownCollection(f"{what}: Weaviate at {place} has no such collection")
         if "tenant" in low and ("not active" in low or "inactive" in low or "cold" in low or "offload" in low):
             return VectorIndexError(f"{what}: the tenant is not active at {place}; activate it and run again: {text}")
@@ -272,6 +273,11 @@ def _permanent(text: str) -> bool:
     return any(
         sign in low for sign in ("not active", "different from", "vector lengths", "already exists", "invalid")
     )
+
+
+def _no_class(low: str) -> bool:
+    """Whether a message says that there is no such class; each of the server's parts has words of its own for it."""
+    return bool(re.search(r"could not find class|class\b.{0,300}not found|not found in schema|404.*class", low))
 
 
 def _status(error: Exception) -> int | None:

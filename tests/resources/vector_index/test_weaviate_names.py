@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +13,7 @@ import pytest
 from weaviate import WeaviateClient
 from weaviate.classes.config import Configure
 
-from resources.vector_index import IndexSpec, Snapshot, VectorIndexError
+from resources.vector_index import IndexSpec, Snapshot, SnapshotGone, UnknownCollection, VectorIndexError
 from resources.vector_index.weaviate import WeaviateIndex
 from resources.vector_index.weaviate_connection import WeaviateConnection
 from resources.vector_index.weaviate_schema import SHARED, ClassNames
@@ -217,3 +219,31 @@ def test_a_forgetting_that_is_cut_off_before_the_swap_ends_well_when_it_is_repea
     assert [name for name in client.collections.list_all() if name.startswith(ClassNames(tenant).prefix)] == [
         client.alias.get(alias_name=ClassNames(tenant).alias("book")).collection
     ]
+
+
+def test_readers_go_on_while_a_class_is_tidied_and_written_anew_and_are_told_when_it_is_dropped(index, opened):
+    index.create("book__1", SPEC)
+    old = index.apply("book__1", None, batches(chunks(range(60), title="old")), [])
+    kept = index.apply("book__1", old, batches(chunks(range(60), title="new")), [])
+    reader, ended, found = opened(), Event(), []
+
+    def read() -> str:
+        while not ended.is_set():
+            try:
+                hits = reader.search(kept, text="clause", vector=topic_vector("lease"), k=60)
+            except (SnapshotGone, UnknownCollection) as error:
+                return type(error).__name__
+            found.append((len(hits), {hit.title for hit in hits}))
+        return "told to stop"
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            index.tidy("book__1", [kept], purge=True)
+            assert not reading.done(), "written anew it is still there"
+            index.drop("book__1")
+            assert reading.result(30) in {"SnapshotGone", "UnknownCollection"}
+        finally:
+            ended.set()
+    assert len(found) > 10
+    assert {(count, *titles) for count, titles in found} == {(60, "new")}
