@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CORPUS_STAGES = ("documents", "chunks", "embeddings", "vector_index", "retrieval_evaluation")
 MODEL_STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
+TRAINED_STAGES = (*MODEL_STAGES, "answers")
 EXAMINATIONS = ("retrieval_evaluation", "evaluation")
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 WHOLE_TAG = "llm-assets/whole"  # of runs that make every stage of a `corpus` or a `model`, each after those it reads
@@ -26,15 +27,18 @@ READABLE = {"loggers": {"console": {}}}  # progress lines instead of every event
 OVER_ALL = {
     "everything": (
         "Every corpus and every model that is not manual, from the files to what is served.",
-        CORPUS_STAGES + MODEL_STAGES,
+        CORPUS_STAGES + TRAINED_STAGES,
     ),
     "ingest": ("Every corpus that is not manual, from the files to the served index.", CORPUS_STAGES),
-    "train": ("Every model that is not manual, from its training set to its promotion.", MODEL_STAGES),
+    "train": (
+        "Every model that is not manual, from its training set to its promotion and its answers.",
+        TRAINED_STAGES,
+    ),
     "evaluate": ("How well every index answers, and every tuned model; not the manual ones.", EXAMINATIONS),
 }
 OF_EACH = {
     "ingest": ("{id}, from its files to the served index.", CORPUS_STAGES),
-    "train": ("{id}, from its training set to its promotion.", MODEL_STAGES),
+    "train": ("{id}, from its training set to its promotion and its answers.", TRAINED_STAGES),
     "evaluate": ("How well {id} answers.", EXAMINATIONS),
 }
 
@@ -52,17 +56,6 @@ class Part:
     def id(self) -> str:
         """`tenant/name`."""
         return f"{self.tenant}/{self.name}"
-
-    @property
-    def buckets(self) -> dg.PartitionsDefinition | None:
-        """Of a corpus that is worked on in parts."""
-        return next((spec.partitions_def for spec in self.assets if spec.partitions_def), None)
-
-    @property
-    def all_buckets(self) -> Mapping[str, str]:
-        """The tags of a run over all of them: of every run of the part's jobs."""
-        keys = self.buckets.get_partition_keys() if self.buckets else []
-        return {RANGE_START: keys[0], RANGE_END: keys[-1]} if keys else {}
 
 
 def parts(defs: dg.Definitions) -> list[Part]:
@@ -93,23 +86,29 @@ def all_jobs(found: Sequence[Part], configured: Configured) -> list[Job]:
     """The jobs; one that would select nothing is left out.
 
     What runs by hand only, `automation: manual`, has jobs of its own only: it is not started along with others. So
-    has a corpus in buckets, since a run has one set of partitions.
+    have the stages in partitions of a corpus in buckets, since a run has one set of partitions.
 
     Args:
         found: `parts` of the loaded components.
         configured: what YAML says of them.
     """
-    specs = [spec for part in _not_by_hand(found, configured) if part.buckets is None for spec in part.assets]
     over_all = [
-        _job(verb, text, _of_stages(specs, stages), _whole(stages)) for verb, (text, stages) in OVER_ALL.items()
+        _job(verb, text, over_all_keys(found, configured, stages), _whole(stages))
+        for verb, (text, stages) in OVER_ALL.items()
     ]
     return [job for job in [*over_all, *_of_each(found)] if job]
+
+
+def over_all_keys(found: Iterable[Part], configured: Configured, stages: tuple[str, ...]) -> list[dg.AssetKey]:
+    """The assets of these stages that a job over all has: of parts of which it can have every stage."""
+    chosen = [_of_stages(part.assets, stages) for part in _not_by_hand(found, configured)]
+    return [spec.key for specs in chosen if not _partitions(specs) for spec in specs]
 
 
 def jobs_of_all(found: Sequence[Part], configured: Configured) -> list[str]:
     """The jobs that make all that is not manual. Corpora in buckets come first: a model may learn from them."""
     chosen, names = _not_by_hand(found, configured), job_names(found, "ingest")
-    parted = [names[part.id] for part in chosen if part.buckets]
+    parted = [names[part.id] for part in chosen if _partitions(part.assets)]
     return [*parted, "everything"] if len(parted) < len(chosen) else parted
 
 
@@ -121,8 +120,9 @@ def _of_each(found: Sequence[Part]) -> Iterable[Job | None]:
     for verb, (text, stages) in OF_EACH.items():
         names = job_names(found, verb)
         for part in found:
-            tags = {"tenant": part.tenant, part.kind: part.name, **part.all_buckets, **_whole(stages)}
-            yield _job(names[part.id], text.format(id=part.id), _of_stages(part.assets, stages), tags)
+            specs = _of_stages(part.assets, stages)
+            tags = {"tenant": part.tenant, part.kind: part.name, **_all_buckets(specs), **_whole(stages)}
+            yield _job(names[part.id], text.format(id=part.id), [spec.key for spec in specs], tags)
 
 
 def _whole(stages: tuple[str, ...]) -> Mapping[str, str]:
@@ -138,5 +138,17 @@ def _job(name: str, text: str, keys: list[dg.AssetKey], tags: Mapping[str, str])
     return dg.define_asset_job(name, selection=selection, description=text, config=READABLE, tags=tags)
 
 
-def _of_stages(specs: Iterable[dg.AssetSpec], stages: tuple[str, ...]) -> list[dg.AssetKey]:
-    return [spec.key for spec in specs if spec.tags.get("stage") in stages]
+def _of_stages(specs: Iterable[dg.AssetSpec], stages: tuple[str, ...]) -> list[dg.AssetSpec]:
+    return [spec for spec in specs if spec.tags.get("stage") in stages]
+
+
+def _partitions(specs: Iterable[dg.AssetSpec]) -> dg.PartitionsDefinition | None:
+    """Of a corpus that is worked on in parts."""
+    return next((spec.partitions_def for spec in specs if spec.partitions_def), None)
+
+
+def _all_buckets(specs: Iterable[dg.AssetSpec]) -> Mapping[str, str]:
+    """The tags of a run over all of them: of every run of the part's jobs."""
+    partitions = _partitions(specs)
+    keys = partitions.get_partition_keys() if partitions else []
+    return {RANGE_START: keys[0], RANGE_END: keys[-1]} if keys else {}

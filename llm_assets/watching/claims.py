@@ -16,8 +16,8 @@ CLAIM_SECONDS = 120.0
 KEPT_SECONDS = 7 * 86400.0
 
 
-def claim(state: State, run_key: str) -> bool:
-    """Whether this process may start the run of this key: true for one of all that ask at a time."""
+def claim(state: State, run_key: str, seconds: float = CLAIM_SECONDS) -> bool:
+    """Whether this process may start the run of this key: true for one of all that ask within `seconds`."""
     table, moment = schema.requested_runs, now()
     with state.write() as connection:
         connection.execute(table.delete().where(table.c.claimed_at < moment - KEPT_SECONDS))
@@ -25,6 +25,6 @@ def claim(state: State, run_key: str) -> bool:
         taken = insert.on_conflict_do_update(
             index_elements=[table.c.run_key],
             set_={"claimed_at": moment},
-            where=table.c.claimed_at < moment - CLAIM_SECONDS,
+            where=table.c.claimed_at < moment - seconds,
         )
         return connection.execute(taken).rowcount == 1

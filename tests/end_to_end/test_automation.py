@@ -6,6 +6,7 @@ The tests share one daemon and run in their order; each waits for what it needs.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,13 +81,18 @@ def test_files_that_arrive_change_and_are_deleted_are_followed_by_one_run_each(w
     assert len(runs(watched.project, HANDBOOK)) == 2
 
 
+def switch_clock(project: Project, status: InstigatorStatus) -> None:
+    """Stop or start the schedule that ticks every minute."""
+    with instance_of(project) as instance:
+        schedule = instigator(instance, f"{CLOCK}_schedule")
+        assert schedule
+        instance.update_instigator_state(schedule.with_status(status))
+
+
 def test_a_corpus_with_a_cron_runs_by_the_clock(watched: Watched) -> None:
     newest = until(lambda: runs(watched.project, CLOCK), "a run by the clock", 90, watched.project)[0]
     assert newest.tags["dagster/schedule_name"] == f"{CLOCK}_schedule"
-    with instance_of(watched.project) as instance:
-        schedule = instigator(instance, f"{CLOCK}_schedule")
-        assert schedule
-        instance.update_instigator_state(schedule.with_status(InstigatorStatus.STOPPED))
+    switch_clock(watched.project, InstigatorStatus.STOPPED)
     ended(watched.project, CLOCK, 1)
     assert found(watched.project, "clock", "office") == ["hours.md"]
 
@@ -147,7 +153,7 @@ def test_a_damaged_cursor_starts_no_run_again(watched: Watched) -> None:
 
 
 def test_two_daemons_start_one_run(watched: Watched) -> None:
-    before = len(runs(watched.project, HANDBOOK))
+    before, by_the_clock = len(runs(watched.project, HANDBOOK)), len(runs(watched.project, CLOCK))
     with daemon(watched.project, log="second.log"):
         log = watched.project.root / "second.log"
         looks = "Checking for new runs for sensor: source_files"
@@ -155,4 +161,11 @@ def test_two_daemons_start_one_run(watched: Watched) -> None:
         shutil.copy(watched.handbook / "crows.md", watched.handbook / "rooks.md")
         succeeded(watched.project, HANDBOOK, before + 1)
         after_ticks(watched.project, 4)
+        switch_clock(watched.project, InstigatorStatus.RUNNING)
+        ticked = "Evaluating schedule `ingest_acme_clock_schedule`"
+        until(lambda: log.read_text().count(ticked) >= 2, "the second one ticks as well", 200, watched.project)
+        ended(watched.project, CLOCK, by_the_clock + 1)
+        switch_clock(watched.project, InstigatorStatus.STOPPED)
     assert len(runs(watched.project, HANDBOOK)) == before + 1
+    times = Counter(run.tags["dagster/scheduled_execution_time"] for run in runs(watched.project, CLOCK))
+    assert set(times.values()) == {1}
