@@ -91,7 +91,7 @@ class Subject:
 def _asked(job: EvaluateJob, question: Question, subject: Subject, report: Reporter) -> list[dict[str, Any]]:
     """Losses, and answers where they are wanted; what has no prompt asks nothing, so it gets no answer."""
     rows = read_rows(Path(question.data))
-    encoder = Encoder(subject.tokenizer, job.max_tokens, job.chat)
+    encoder = Encoder(subject.tokenizer, question.max_tokens, question.chat)
     examples = [encoder.encode(row) for row in rows]
     silent = {i for i, row in enumerate(rows) if not row["prompt"] or not question.answers}
     longest = max((len(one.completion) for i, one in enumerate(examples) if i not in silent), default=0)

@@ -18,6 +18,7 @@ class Question:
         model: folder of the base model.
         weights: sealed folder of tuned weights, or None for the base model itself.
         data: rows of the suite, JSON lines.
+        max_tokens, chat: how rows were encoded for its training; of a base model, for that of the tuned one.
         answers: whether the model has to write; else only its loss is wanted.
         file: where the result goes: one row an example, example_id, loss, tokens and answer.
     """
@@ -27,6 +28,8 @@ class Question:
     model: str
     weights: str | None
     data: str
+    max_tokens: int
+    chat: bool
     answers: bool
     file: str
 
@@ -39,7 +42,6 @@ class EvaluateJob(Job):
         questions: each a `Question` as a dictionary.
         batch: examples at once in memory.
         max_new_tokens: of an answer; None: what a suite's longest right answer needs.
-        max_tokens, chat: how the rows were encoded for training.
         threads: CPU threads; None: those of the lease.
         label: who is evaluated, for progress lines.
     """
@@ -47,8 +49,6 @@ class EvaluateJob(Job):
     questions: list[dict[str, Any]]
     batch: int
     max_new_tokens: int | None
-    max_tokens: int
-    chat: bool
     threads: int | None
     label: str
 

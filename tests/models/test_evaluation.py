@@ -261,3 +261,38 @@ def test_classes_of_documents_are_in_no_picture() -> None:
     (found,) = confusions([*rows, row("Mr X's illness", "a", "d"), row("Mr X's illness", "a", "d")])
     assert (found.classes, found.said) == (("a", "b"), ("a", "b", "(other)"))
     assert found.counts == ((1, 1, 0), (0, 1, 1))
+
+
+@pytest.mark.long
+def test_a_promoted_version_is_asked_as_it_is_used_whatever_the_new_one_is_trained_on(
+    trained: dict[str, TinyRun], tmp_path: Path
+) -> None:
+    """Asked in a chat template that it never saw, a promoted model would lose to anything."""
+    plain = trained["first"]
+    chat = tiny_run(tmp_path, plain.run.base.path, max_steps=3, chat=True, max_tokens=128)
+    chat.go()
+    asked = replace(chat, spec=replace(chat.spec, folder=plain.spec.folder))
+    own = prepared(asked, metrics=["exact_match"])
+    evaluation.ask(own)
+    alone = evaluation.judge(own)
+
+    promote(asked)
+    tiny = replace(plain, spec=replace(plain.spec, settings=plain.spec.settings.model_copy(update={"name": "tiny"})))
+    beside = prepared(tiny, metrics=["exact_match"])
+    sides = {side.name: side for side in beside.sides}
+    assert (sides["promoted"].version, sides["promoted"].chat, sides["promoted"].max_tokens) == (
+        chat.run.version,
+        True,
+        128,
+    )
+    assert (sides["base"].chat, sides["tuned"].chat) == (False, False)
+    suite = beside.suites[0]
+    assert answers_file(beside, sides["promoted"], suite) == answers_file(own, own.sides[-1], own.suites[0])
+    answers_file(beside, sides["promoted"], suite).unlink()
+    evaluation.ask(beside)
+    assert evaluation.judge(beside).metrics["promoted_exact_match"] == alone.metrics["exact_match"]
+    again = answers(beside, sides["promoted"], suite)
+    assert again
+    losses = [row["loss"] * row["tokens"] for row in again.values()]
+    tokens = sum(row["tokens"] for row in again.values())
+    assert sum(losses) / tokens == pytest.approx(alone.metrics["loss"], abs=1e-4)

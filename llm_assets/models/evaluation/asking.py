@@ -77,22 +77,18 @@ def answers(examination: Examination, side: Side, suite: Suite) -> dict[str, dic
 
 def answers_file(examination: Examination, side: Side, suite: Suite) -> Path:
     """Keyed by what determines the answers."""
-    training = examination.run.settings
     ids = [row["example_id"] for row in suite.rows]
-    how = [suite.wants_answers, examination.settings.max_new_tokens, training.max_tokens, training.chat]
+    how = [suite.wants_answers, examination.settings.max_new_tokens, side.max_tokens, side.chat]
     key = digest_json([EVALUATOR_VERSION, ids, how])[:KEY_CHARS]
     return examination.folder / side.version[:KEY_CHARS] / f"{key}.jsonl"
 
 
 def _job(examination: Examination, work: Path) -> EvaluateJob:
-    training = examination.run.settings
     return EvaluateJob(
         questions=[question.__dict__ for question in _questions(examination, work)],
         batch=examination.settings.batch,
         max_new_tokens=examination.settings.max_new_tokens,
-        max_tokens=training.max_tokens,
-        chat=training.chat,
-        threads=training.threads,
+        threads=examination.run.settings.threads,
         label=examination.label,
     )
 
@@ -109,6 +105,8 @@ def _questions(examination: Examination, work: Path) -> Iterator[Question]:
             model=str(side.base),
             weights=str(side.weights) if side.weights else None,
             data=str(data),
+            max_tokens=side.max_tokens,
+            chat=side.chat,
             answers=suite.wants_answers,
             file=str(answers_file(examination, side, suite)),
         )

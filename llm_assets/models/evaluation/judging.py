@@ -217,7 +217,7 @@ def _notes_of(
     if len(rows) < FEW:
         yield f"{len(rows)} examples are few: the intervals of its differences are too narrow"
     if len(_of_one_tokenizer(rows, sides)) < len(sides):
-        yield "the promoted model has another tokenizer: losses a token are not compared with it"
+        yield "the promoted model counts other tokens (tokenizer, chat template): losses a token are not compared"
     if suite.left_out:
         yield f"without prompts there are no answers: {', '.join(suite.left_out)} not measured"
     if suite.wants_answers and len({label(row["expected"]) for row in rows}) == 1 < len(rows):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llm_assets.models import promotion
+from llm_assets.models import lineage, promotion
 from llm_assets.training.checkpoints import is_whole
 from llm_assets.training.jobs import PROVENANCE
-from resources.language_model import LanguageModel, open_language_model
+from resources.language_model import open_language_model
 from resources.model_sources import ModelError
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Side:
         name: its part in the comparison.
         version: names it by its content.
         base: folder of the base model.
+        max_tokens, chat: how prompts are encoded for it: as for its training, and as where it is used. The base
+            model is asked as the tuned one is.
         weights: sealed folder of tuned weights; of the base model there is none.
         unusable: why it cannot be asked; answers that it gave before still count.
     """
@@ -39,16 +41,19 @@ class Side:
     name: SideName
     version: str
     base: Path
+    max_tokens: int
+    chat: bool
     weights: Path | None = None
     unusable: str | None = None
 
 
 def sides_of(platform: Platform, spec: FineTuneSpec, run: Run) -> tuple[Side, ...]:
     """The models to compare a finished run with, and the run itself, last."""
-    base = Side(BASE, run.base.digest, run.base.path)
-    tuned = Side(TUNED, run.version, run.base.path, run.weights)
+    encoded = (run.settings.max_tokens, run.settings.chat)
+    base = Side(BASE, run.base.digest, run.base.path, *encoded)
+    tuned = Side(TUNED, run.version, run.base.path, *encoded, run.weights)
     rival = _rival(promotion.history(platform.state, spec.tenant, spec.name), run.version)
-    return (base, _promoted(platform, spec, run.base, rival), tuned) if rival else (base, tuned)
+    return (base, _promoted(platform, spec, run, rival), tuned) if rival else (base, tuned)
 
 
 def _rival(history: list[Promotion], version: str) -> Promotion | None:
@@ -59,19 +64,23 @@ def _rival(history: list[Promotion], version: str) -> Promotion | None:
     return next((entry for entry in history if entry.version != version), None)
 
 
-def _promoted(platform: Platform, spec: FineTuneSpec, base: LanguageModel, rival: Promotion) -> Side:
+def _promoted(platform: Platform, spec: FineTuneSpec, run: Run, rival: Promotion) -> Side:
+    made = lineage.find(platform.state, spec.tenant, spec.name, rival.version)
+    trained = made.config["training"] if made else run.settings.model_dump()
+    base = run.base
+    side = Side(PROMOTED, rival.version, base.path, trained["max_tokens"], trained["chat"], rival.path)
     if not is_whole(rival.path) or not (rival.path / PROVENANCE).is_file():
         said = f"version {rival.version} cannot be compared with: {rival.path} is gone or not whole"
-        return Side(PROMOTED, rival.version, base.path, rival.path, said)
+        return replace(side, unusable=said)
     made_of = json.loads((rival.path / PROVENANCE).read_text(encoding="utf-8"))
     if made_of["method"] == "full" or made_of["base_digest"] == base.digest:
-        return Side(PROMOTED, rival.version, base.path, rival.path)
+        return side
     try:
         own = open_language_model(made_of["base"], base=spec.folder, cache_dir=platform.cache)
     except ModelError as error:
         said = f"version {rival.version} cannot be compared with: it needs another base model; {error}"
-        return Side(PROMOTED, rival.version, base.path, rival.path, said)
+        return replace(side, unusable=said)
     if own.digest != made_of["base_digest"]:
         said = f"version {rival.version} cannot be compared with: {made_of['base']} has changed since it was trained"
-        return Side(PROMOTED, rival.version, base.path, rival.path, said)
-    return Side(PROMOTED, rival.version, own.path, rival.path)
+        return replace(side, unusable=said)
+    return replace(side, base=own.path)
