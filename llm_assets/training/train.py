@@ -45,7 +45,7 @@ class TrainingStopped(SystemExit):
 
 def train(job: TrainJob, run: Path, report: Reporter) -> None:
     """Train, or go on training, until the result is whole."""
-    here, settings = devices.here(), job.settings
+    here, settings = devices.here(), dict(job.settings)
     loading.use_lease(job.threads)
     loading.quiet_libraries()
     seed_everything(settings["seed"])
