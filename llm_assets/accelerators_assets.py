@@ -17,6 +17,7 @@ TOTAL_COLUMNS = ["name", "leases", "device_hours", "kwh", "usd", "mean_wait_s", 
     key=KEY,
     group_name="platform",
     kinds={"matplotlib"},
+    tags={"stage": "overview"},
     description="Leases of the last 24 hours: a Gantt chart of the devices, and usage by tenant, pool and asset. A "
     "sensor refreshes it when leases have changed; it holds no device itself.",
 )

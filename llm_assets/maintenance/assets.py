@@ -1,23 +1,39 @@
 """The tasks as assets of the group platform: their pages show what was removed, and when."""
 
+from collections.abc import Callable
+
 import dagster as dg
 
+from llm_assets.accelerators_assets import KEY as ACCELERATORS
+from llm_assets.overview.asset import KEY as OVERVIEW
 from resources.dagster_platform import PlatformResource
 
 NIGHTLY, WEEKLY = "nightly_maintenance", "weekly_maintenance"
 UNTIL = "logs removed until"
+PICTURES = 300  # of the overview and of the accelerators, some 60 KB each: a day of changes without a pause
 
 
-@dg.asset(key=["platform", "old_runs"], group_name="platform", description="Old runs of Dagster that were removed.")
+def _task(name: str, description: str) -> Callable[[Callable[..., dg.MaterializeResult]], dg.AssetsDefinition]:
+    return dg.asset(
+        key=["platform", name],
+        group_name="platform",
+        kinds={"python"},
+        tags={"stage": "maintenance"},
+        description=description,
+    )
+
+
+@_task("old_runs", "Old runs of Dagster, their logs, and old pictures that were removed.")
 def old_runs(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
     """Events that an asset's shown state comes from stay."""
-    from llm_assets.maintenance.dagster_history import remove_old_logs, remove_old_runs
+    from llm_assets.maintenance.dagster_history import remove_old_logs, remove_old_pictures, remove_old_runs
 
     days = platform.open().profile.retention
     removed = remove_old_runs(context.instance, days.runs_days)
     logs, until = remove_old_logs(context.instance, days.logs_days, _logs_removed_until(context))
     told = {"runs removed": removed, "runs whose logs were removed": logs, UNTIL: dg.MetadataValue.timestamp(until)}
-    return dg.MaterializeResult(metadata=told)
+    pictures = sum(remove_old_pictures(context.instance, key, PICTURES) for key in (OVERVIEW, ACCELERATORS))
+    return dg.MaterializeResult(metadata={**told, "pictures removed": pictures})
 
 
 def _logs_removed_until(context: dg.AssetExecutionContext) -> float | None:
@@ -27,7 +43,7 @@ def _logs_removed_until(context: dg.AssetExecutionContext) -> float | None:
     return said.value if isinstance(said, dg.TimestampMetadataValue) else None
 
 
-@dg.asset(key=["platform", "old_trainings"], group_name="platform", description="Superseded trainings, removed.")
+@_task("old_trainings", "Superseded trainings, removed.")
 def old_trainings(platform: PlatformResource) -> dg.MaterializeResult:
     """Never what is promoted or can be rolled back to."""
     from llm_assets.maintenance.trainings import remove_old_trainings
@@ -37,7 +53,7 @@ def old_trainings(platform: PlatformResource) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={"trainings removed": len(removed), "folders": removed})
 
 
-@dg.asset(key=["platform", "compaction"], group_name="platform", description="Indexes, tidied.")
+@_task("compaction", "Indexes, tidied.")
 def compaction(platform: PlatformResource) -> dg.MaterializeResult:
     """Collections that no served state names are dropped."""
     from llm_assets.maintenance.indexes import compact

@@ -1,4 +1,4 @@
-"""Old runs of Dagster. A run that holds what the UI shows of an asset or a check stays: its events go with it."""
+"""Old runs and events of Dagster. A run that holds what the UI shows of an asset or a check stays, as it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 DAY = 86400.0
+AT_ONCE = 500  # rows of one statement
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
@@ -38,6 +39,32 @@ def remove_old_logs(instance: dg.DagsterInstance, days: float, done_until: float
     for run_id in old:
         instance.compute_log_manager.delete_logs(prefix=[run_id])
     return len(old), until
+
+
+def remove_old_pictures(instance: dg.DagsterInstance, key: dg.AssetKey, kept: int) -> int:
+    """Delete what a sensor has reported of an asset, without a run, but for the newest `kept`. Returns how many."""
+    storage = instance.event_log_storage
+    if not hasattr(storage, "index_connection"):
+        return 0
+    import sqlalchemy as sa
+    from dagster._core.instance.utils import RUNLESS_RUN_ID
+    from dagster._core.storage.event_log.schema import AssetEventTagsTable as tags
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as events
+
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION.value
+    reported = (events.c.asset_key == key.to_string(), events.c.run_id == RUNLESS_RUN_ID)
+    query = sa.select(events.c.id).where(*reported, events.c.dagster_event_type == kind)
+    removed = 0
+    # SQLite has each event twice: in the file of its run, and in that of all assets.
+    for opened in (storage.run_connection(RUNLESS_RUN_ID), storage.index_connection()):  # pyright: ignore[reportAttributeAccessIssue]  (SQL storages)
+        with opened as connection:
+            ids = [row[0] for row in connection.execute(query.order_by(events.c.id.desc()).offset(kept))]
+            for begin in range(0, len(ids), AT_ONCE):
+                some = ids[begin : begin + AT_ONCE]
+                connection.execute(sa.delete(tags).where(tags.c.event_id.in_(some)))
+                connection.execute(sa.delete(events).where(events.c.id.in_(some)))
+            removed = max(removed, len(ids))
+    return removed
 
 
 def shown_runs(instance: dg.DagsterInstance) -> set[str]:

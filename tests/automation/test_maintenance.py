@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from llm_assets.maintenance.dagster_history import remove_old_logs, remove_old_runs
+from llm_assets.maintenance.dagster_history import remove_old_logs, remove_old_pictures, remove_old_runs
 from llm_assets.maintenance.trainings import remove_old_trainings
 from resources import state_schema as schema
 from resources.platform import Platform
@@ -50,6 +50,33 @@ def test_old_logs_go_once_and_their_runs_stay(tmp_path: Path) -> None:
         assert not logs.exists()
         assert instance.has_run(run)
         assert remove_old_logs(instance, days=-2, done_until=until)[0] == 0
+
+
+def test_of_the_pictures_that_sensors_report_the_newest_stay_and_other_events_are_not_touched(tmp_path: Path) -> None:
+    overview, other = dg.AssetKey("overview"), dg.AssetKey("other")
+
+    def numbers(key: dg.AssetKey) -> list[object]:
+        found = [record.asset_materialization for record in instance.fetch_materializations(key, limit=100).records]
+        return [event.metadata["number"].value for event in found if event]
+
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        run = dg.materialize([kept, fine], instance=instance).run_id
+        for number in range(5):
+            for key in (overview, other):
+                tags = {"dagster/data_version": str(number)}
+                event = dg.AssetMaterialization(key, metadata={"number": number}, tags=tags)
+                instance.report_runless_asset_event(event)
+        instance.report_runless_asset_event(dg.AssetObservation(overview))
+        before = len(instance.event_log_storage.get_logs_for_run(""))
+        assert remove_old_pictures(instance, overview, kept=2) == 3
+        assert remove_old_pictures(instance, overview, kept=2) == 0
+        assert numbers(overview) == [4, 3]
+        assert numbers(other) == [4, 3, 2, 1, 0]
+        assert len(instance.event_log_storage.get_logs_for_run("")) == before - 3
+        assert instance.fetch_observations(overview, limit=1).records
+        event = instance.get_latest_materialization_event(kept.key)
+        assert event
+        assert event.run_id == run
 
 
 def test_superseded_trainings_go_and_promoted_newest_and_rollback_ones_stay(platform: Platform) -> None:
