@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from llm_assets.models import evaluation, promotion
+from llm_assets.models import evaluation, pipes, promotion
 from llm_assets.models.assets import fine_tune_definitions
 from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
 from llm_assets.training import requirements
@@ -20,6 +20,7 @@ from resources.profile import Profile
 from resources.tracking import relay
 from tests.models.real_model import tiny_fine_tune
 
+OBSERVATION = dg.DagsterEventType.ASSET_OBSERVATION
 STAGES = ("training_set", "tuned_model", "evaluation", "promoted_model")
 
 
@@ -76,7 +77,20 @@ def versions(instance: dg.DagsterInstance, spec: FineTuneSpec) -> list[str]:
     return found
 
 
-def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: Path, with_model: Platform) -> None:
+LIVE = {"step", "steps", "loss", "learning_rate", "grad_norm", "tokens_per_second", "eta_seconds", "memory_gb"}
+
+
+def observed_live(instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey) -> list[set[str]]:
+    """The names of the figures of each observation of an asset, in a run."""
+    observations = [entry.dagster_event for entry in instance.all_logs(run_id, of_type=OBSERVATION)]
+    of_asset = [event for event in observations if event and event.asset_key == key]
+    return [set(event.asset_observation_data.asset_observation.metadata) for event in of_asset]
+
+
+def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(
+    tmp_path: Path, with_model: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipes, "OBSERVE_SECONDS", 0.1)
     spec = with_checks(tiny_fine_tune(tmp_path, max_steps=4))
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         first = materialise(spec, with_model, instance)
@@ -89,6 +103,7 @@ def test_from_examples_to_a_promoted_model_and_nothing_is_done_twice(tmp_path: P
         assert metadata(first, spec, "evaluation")["loss"] < metadata(first, spec, "evaluation")["base_loss"]  # type: ignore[operator]
         checked = {found.check_name: found.passed for found in first.get_asset_check_evaluations()}
         assert checked == {"row_count": True, "metric_loss": False, "gate": True}
+        assert LIVE in observed_live(instance, first.run_id, asset_key(spec, "tuned_model"))
         assert any("step 4 of 4" in entry.user_message for entry in instance.all_logs(first.run_id))
 
         second = materialise(spec, with_model, instance)
