@@ -22,7 +22,6 @@ GRACE_SECONDS = (
     8  # a step of a small model on a busy CPU and a checkpoint fit; what is cancelled has ended within 10 s
 )
 KILLED = 137
-ROWS = "lower training.micro_batch or training.max_tokens"
 PLAIN = Layout()
 
 
@@ -55,7 +54,7 @@ def run_job(
     start: Start = start_process,
     each: Callable[[], None] = lambda: None,
     processes: Layout = PLAIN,
-    less: str = ROWS,
+    less: str = "",
 ) -> None:
     """Run `python -m MODULE JOB RUN` until its whole process tree is gone; an exception here ends the tree.
 
@@ -67,7 +66,7 @@ def run_job(
         start: starts the process: a lease's, or `resources.processes.start`.
         each: called twice a second while it runs.
         processes: how many, with which interpreter.
-        less: what makes it take less memory, for a person.
+        less: what makes it take less memory, for a person; a training's step knows better.
 
     Raises:
         OutOfMemory: it ran out of memory, or the kernel ended it for want of it.
@@ -114,13 +113,13 @@ def _failure(run: Path) -> dict[str, Any] | None:
 
 
 def _error(failed: _Failed, less: str) -> TrainingError:
-    job, told = failed.job, failed.told
+    job, told, advice = failed.job, failed.told, f"; {less}" if less else ""
     if told is not None and told["kind"] == OUT_OF_MEMORY:
         peak = told.get("peak_bytes") or failed.peak
-        return OutOfMemory(f"{job}: {told['message']}; {less} ({told['kind']})", peak or None)
+        return OutOfMemory(f"{job}: {told['message']}{advice} ({told['kind']})", peak or None)
     if failed.code == KILLED:  # what other processes of it say then is only that they miss one
         if failed.starved:
-            return OutOfMemory(f"{job}: its process was killed for want of memory; {less}", failed.peak or None)
+            return OutOfMemory(f"{job}: its process was killed for want of memory{advice}", failed.peak or None)
         return Killed(f"{job}: its process was killed from outside; run again, it goes on where it was")
     if told is None:
         return TrainingError(f"{job}: its process ended with exit code {failed.code}; its output says why")

@@ -11,12 +11,13 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 import pytest
 
 from llm_assets.models.assets import fine_tune_definitions
+from llm_assets.models.memory.asking import plan
 from llm_assets.models.settings import FineTuneSettings, FineTuneSpec
 from resources import state_schema as schema
 from resources.accelerators.configuration import FILE_VARIABLE, LEDGER_VARIABLE
@@ -179,6 +180,27 @@ def test_with_one_row_at_once_the_next_pool_is_asked_and_it_goes_on_there(limite
     (asked,) = [line for line in said if "asking pool 'larger' instead" in line]
     assert "1 rows at once in pool 'small'" in asked
     assert "0.4 GB granted" in asked
+
+
+@pytest.mark.long
+def test_a_model_that_no_device_holds_alone_is_divided_and_noted_so(limited: Limited) -> None:
+    def asked(sharding: Literal["ddp", "fsdp"]) -> int:
+        return plan(limited.spec(), devices=2, on="cpu", sharding=sharding).corrected.asked
+
+    each = round((asked("ddp") + asked("fsdp")) / 2e9, 4)
+    device = {"model": "a100-sxm-80", "memory_gb": each, "count": 2, "host": "pretended", "pretend": True}
+    pools = {"small": {"memory_gb": 2 * each, "devices": 2}}
+    file = limited.folder / "accelerators.yml"
+    file.write_text(json.dumps({"probe": False, "devices": [device], "pools": pools}))
+    limited.monkeypatch.setenv(FILE_VARIABLE, str(file))
+    for seed in (0, 1):
+        limited.run(limited.spec(seed=seed), "two")
+    summaries = [
+        json.loads(one.read_text()) for one in limited.platform("two").runs("acme", "long").rglob("training.json")
+    ]
+    assert [(one["devices"]["world"], one["devices"]["sharding"]) for one in summaries] == [(2, "fsdp")] * 2
+    noted = peaks(limited.platform("two"))
+    assert [row["facts"]["sharding"] for row in noted.values()] == ["fsdp"]
 
 
 class Killer:
