@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_assets.models.examples import Example, ExamplesError, examples_of
+from resources.sources.local import LocalFolder, one_file
+from resources.sources.selection import Selection
 
 if TYPE_CHECKING:
     from llm_assets.models.settings.data import DatasetSettings
+    from resources.sources import SourceFile
 
 BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv", ".arrow": "arrow"}
 
@@ -27,6 +30,15 @@ def read_dataset(settings: DatasetSettings, folder: Path) -> list[Example]:
     """
     place = folder / settings.name if settings.local else Path(settings.name)
     return examples_of(place, _rows(settings, place), settings.columns)
+
+
+def dataset_files(place: Path) -> list[SourceFile]:
+    """The files of a local data set: their names, sizes and times.
+
+    Raises:
+        SourceError: it is not there, or cannot be listed completely.
+    """
+    return [one_file(place)] if place.is_file() else LocalFolder(place.name, str(place), Selection()).list()
 
 
 def _rows(settings: DatasetSettings, place: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -124,7 +124,7 @@ class Look:
         """Start what the change asks for, or find everything behind the source up to date with it."""
         done = replace(current, since=0.0, done=listing.version)
         if source.job is None:
-            self._observe(source)
+            self._observe(source, listing)
             return done
         state = self._platform.state
         attempts = progress.attempts(self._instance, state, source)
@@ -145,8 +145,8 @@ class Look:
             self._say(source, "another daemon is starting the run")
         return replace(current, since=0.0)
 
-    def _observe(self, source: Watched) -> None:
-        version = source.content()
+    def _observe(self, source: Watched, listing: Listing) -> None:
+        version = source.content() if source.content else listing.content
         if version != progress.observed(self._instance, source.key):
             tags = {progress.DATA_VERSION_TAG: version}
             self.found.events.append(dg.AssetObservation(source.key, tags=tags))

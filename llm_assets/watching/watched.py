@@ -11,15 +11,17 @@ import dagster as dg
 
 from llm_assets.automation import ON_CHANGE
 from llm_assets.jobs import Part, job_names
+from llm_assets.models.datasets import dataset_files
 from llm_assets.models.examples import read_content
 from llm_assets.models.inputs import inputs_file, inputs_version
 from resources.digests import digest
-from resources.sources import SourceError, SourceFile
+from resources.sources.local import one_file
 
 if TYPE_CHECKING:
     from llm_assets.configs import Configured
     from llm_assets.corpora.settings import CorpusSpec
     from llm_assets.models.settings import FineTuneSpec
+    from resources.sources import SourceFile
 
 SHORT = 16  # characters of a version: it stands in cursors, tags and run keys
 
@@ -46,7 +48,7 @@ class Watched:
         list: lists its files; raises SourceError.
         may_be_empty: whether no file at all is a state like another.
         job: what takes it to what is served; None where a changed data version alone starts what follows.
-        content: the data version of a source without a job.
+        content: the data version of a source without a job, where it is not that of its listing.
         stages: the assets of the job.
     """
 
@@ -56,7 +58,7 @@ class Watched:
     list: Callable[[], Sequence[SourceFile]]
     may_be_empty: bool
     job: str | None = None
-    content: Callable[[], str] = str
+    content: Callable[[], str] | None = None
     stages: tuple[Stage, ...] = ()
 
     def wanted(self, files_version: str) -> str:
@@ -104,13 +106,27 @@ def of_models(specs: Iterable[FineTuneSpec]) -> Iterator[Watched]:
     """The files of the models that follow their changes: what they learn from, and what they are asked."""
     for spec in specs:
         if spec.settings.automation == ON_CHANGE:
-            yield from filter(None, (_examples(spec), _inputs(spec)))
+            yield from filter(None, (_examples(spec), _dataset(spec), _inputs(spec)))
 
 
 def _examples(spec: FineTuneSpec) -> Watched | None:
     """The file of examples of a model; None where it has none."""
     file = spec.examples_file
     return _file(spec, "examples", file, lambda: digest(read_content(file))) if file else None
+
+
+def _dataset(spec: FineTuneSpec) -> Watched | None:
+    """The files of a local data set; None where a model has none."""
+    place = spec.dataset_place
+    if place is None:
+        return None
+    return Watched(
+        id=f"{spec.id}/dataset",
+        key=dg.AssetKey([spec.tenant, spec.name, "dataset"]),
+        location=str(place),
+        list=lambda: dataset_files(place),
+        may_be_empty=False,
+    )
 
 
 def _inputs(spec: FineTuneSpec) -> Watched | None:
@@ -126,15 +142,7 @@ def _file(spec: FineTuneSpec, stage: str, file: Path, content: Callable[[], str]
         id=f"{spec.id}/{stage}",
         key=dg.AssetKey([spec.tenant, spec.name, stage]),
         location=str(file),
-        list=lambda: [_stat(file)],
+        list=lambda: [one_file(file)],
         may_be_empty=False,
         content=content,
     )
-
-
-def _stat(file: Path) -> SourceFile:
-    try:
-        found = file.stat()
-    except OSError as error:
-        raise SourceError(f"file '{file}' cannot be read: {error.strerror}") from error
-    return SourceFile(str(file), found.st_size, f"{found.st_mtime_ns}:{found.st_size}")

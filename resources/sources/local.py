@@ -78,7 +78,7 @@ class LocalFolder(Source):
             ) from error
         if not stat.S_ISREG(found.st_mode):  # pipes, sockets and devices would block or never end
             return None
-        return SourceFile(uri, found.st_size, f"{found.st_mtime_ns}:{found.st_size}")
+        return _as_listed(uri, found)
 
     def _path_of(self, file: SourceFile) -> Path:
         relative = file.uri.removeprefix(f"{self.label}/")
@@ -86,6 +86,22 @@ class LocalFolder(Source):
         if path.exists() or not _ESCAPED_BYTE.search(relative):
             return path
         return Path(self.root, original(relative))
+
+
+def one_file(file: Path) -> SourceFile:
+    """A file that is a source by itself.
+
+    Raises:
+        SourceError: it is not there, or its folder cannot be read.
+    """
+    try:
+        return _as_listed(str(file), file.stat())
+    except OSError as error:
+        raise SourceError(f"file '{file}' cannot be read: {error.strerror}") from error
+
+
+def _as_listed(uri: str, found: os.stat_result) -> SourceFile:
+    return SourceFile(uri, found.st_size, f"{found.st_mtime_ns}:{found.st_size}")
 
 
 def printable(relative: str) -> str:

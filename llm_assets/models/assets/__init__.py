@@ -6,7 +6,7 @@ from llm_assets.components.checks import metric_checks, table_checks
 from llm_assets.models.assets.answers import answers_assets
 from llm_assets.models.assets.evaluation import evaluation_asset, suite_assets
 from llm_assets.models.assets.promoted_model import promoted_model_asset
-from llm_assets.models.assets.training_set import examples_asset, training_set_asset
+from llm_assets.models.assets.training_set import dataset_asset, examples_asset, training_set_asset
 from llm_assets.models.assets.tuned_model import tuned_model_asset
 from llm_assets.models.evaluation import latest_metrics
 from llm_assets.models.settings import FineTuneSpec
@@ -21,6 +21,8 @@ def fine_tune_definitions(spec: FineTuneSpec) -> dg.Definitions:
     assets = [make(spec, stages) for make in makers]
     if spec.examples_file:
         assets.insert(0, examples_asset(spec, stages, spec.examples_file))
+    if spec.dataset_place:
+        assets.insert(0, dataset_asset(spec, stages, spec.dataset_place))
     assets += suite_assets(spec, stages) + answers_assets(spec, stages)
     return dg.Definitions(assets=assets, asset_checks=_checks(spec, stages))
 

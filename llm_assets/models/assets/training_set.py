@@ -5,7 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from llm_assets.corpora.documents import source_version
 from llm_assets.models import metadata, training_set
+from llm_assets.models.datasets import dataset_files
 from llm_assets.models.examples import read_content
 from llm_assets.models.settings import FineTuneSpec
 from llm_assets.reporting import clear_failures
@@ -28,26 +30,44 @@ def examples_asset(spec: FineTuneSpec, stages: Stages, file: Path) -> Any:
     return examples
 
 
+def dataset_asset(spec: FineTuneSpec, stages: Stages, place: Path) -> Any:
+    @dg.observable_source_asset(**stages.common("dataset", f"The files of the data set `{place.name}`."))
+    def dataset() -> dg.ObserveResult:
+        with clear_failures(spec.id):
+            files = dataset_files(place)
+            return dg.ObserveResult(
+                asset_key=stages.key("dataset"),
+                data_version=dg.DataVersion(source_version(files)),
+                metadata={"files": len(files), "bytes": sum(file.size for file in files)},
+            )
+
+    return dataset
+
+
 def training_set_asset(spec: FineTuneSpec, stages: Stages) -> dg.AssetsDefinition:
     data = spec.settings.data
     corpus = [dg.AssetKey([spec.tenant, data.corpus.corpus, "chunks"])] if data.corpus else []
-    file = [stages.key("examples")] if data.examples else []
+    files = [stages.key("examples")] if data.examples else []
+    files += [stages.key("dataset")] if spec.dataset_place else []
 
     @stages.asset(
         "training_set",
         "One row an example, without duplicates, to train on or held out.",
-        after=[*file, *corpus],
+        after=[*files, *corpus],
         kinds={"python", "lance"},
         version=[training_set.CODE_VERSION, data],
     )
     def training_set_table(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
         with stages.hold(context, platform) as opened:
+            listed = dataset_files(spec.dataset_place) if spec.dataset_place else None  # what comes later is a change
             built = training_set.build_training_set(spec, lambda: training_set.corpus_chunks(opened, spec))
             training_set.store_training_set(opened, spec, built)
             for warning in built.warnings:
                 context.log.warning(f"{spec.id}: {warning}")
             if spec.examples_file:
                 stages.observed(context, "examples", digest(read_content(spec.examples_file)))
+            if listed:
+                stages.observed(context, "dataset", source_version(listed))
             return dg.MaterializeResult(
                 data_version=dg.DataVersion(built.digest), metadata=metadata.of_training_set(built)
             )

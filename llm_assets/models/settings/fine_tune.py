@@ -51,6 +51,12 @@ class FineTuneSpec(Spec[FineTuneSettings]):
         return (examples.base or self.folder) / examples.path if examples else None
 
     @property
+    def dataset_place(self) -> Path | None:
+        """The folder or file of a local data set, if there is one."""
+        dataset = self.settings.data.dataset
+        return self.folder / dataset.name if dataset and dataset.local else None
+
+    @property
     def corpus(self) -> str | None:
         """The corpus that examples are made of, if there is one."""
         corpus = self.settings.data.corpus
