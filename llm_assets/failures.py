@@ -54,8 +54,11 @@ ADVICE = {
 # The first line that fits decides, so what a retry must not repeat stands before what it may help.
 _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
     (Kind.CHECK_FAILED, frozenset({"DagsterAssetCheckFailedError"})),
-    (Kind.OUT_OF_MEMORY, frozenset({"OutOfMemory", "OutOfMemoryError", "MemoryError"})),
-    (Kind.NO_SPACE, frozenset({"IndexFull"})),
+    (
+        Kind.OUT_OF_MEMORY,
+        frozenset({"OutOfMemory", "OutOfMemoryError", "MemoryError", "NotEnoughMemory", "MemoryExceeded"}),
+    ),
+    (Kind.NO_SPACE, frozenset({"IndexFull", "DiskFull"})),
     (Kind.BAD_INPUT, frozenset({"IndexRefused"})),
     (Kind.DEVICE_LOST, frozenset({"LeaseLost"})),
     (
@@ -76,7 +79,9 @@ _NAMES: tuple[tuple[Kind, frozenset[str]], ...] = (
             *("ConfigError", "DagsterInvalidConfigError", "SourceError", "EmptySourceError", "FileTooLarge"),
             *("ExamplesError", "EvaluationSetError", "ModelError", "NothingServedError", "NotEmbeddedError"),
             *("UntrainedError", "RequestError", "ImpossibleRequest", "InvalidRows", "UnknownCollection"),
-            *("StateError", "DagsterInvalidSubsetError"),
+            *("StateError", "DagsterInvalidSubsetError", "InvalidQuery", "FileVanished", "Undecodable", "Refused"),
+            *("CourseError", "MethodError", "WeightsError", "LaunchError", "EvaluationError", "GateError"),
+            *("NothingPromotedError", "PromotionError", "ParameterError", "UnknownArchitecture", "LedgerError"),
         }),
     ),
 )  # fmt: skip
@@ -94,7 +99,7 @@ _PHRASES: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
             r"|CUDA error: unknown error|NCCL.{0,80}(remote process|abort|timeout)|TPU.{0,40}(unhealthy|lost)"
             r"|the lease .{0,80}(lost|not held)",
         ),
-        (Kind.BAD_INPUT, r"this version reads"),
+        (Kind.BAD_INPUT, r"this version reads|\((CourseError|MethodError|WeightsError)\)"),
         (
             Kind.NODE_LOST,
             r"unexpected(ly)? (exit|terminat)|run worker (crash|fail)|worker status (FAILED|NOT_FOUND|UNK)",

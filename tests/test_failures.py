@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+
 import dagster as dg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 
 from llm_assets.corpora.documents import EmptySourceError
-from llm_assets.failures import ADVICE, RETRIED, Kind, classify, failure_of
+from llm_assets.failures import ADVICE, RETRIED, Kind, classify, failure_of, kind_of
 from llm_assets.models.children import Killed, OutOfMemory, TrainingError
 from llm_assets.reporting import clear_failures
 from resources.accelerators.errors import ImpossibleRequest, LeaseLost
@@ -17,6 +20,7 @@ from resources.state import StateError
 from resources.vector_index import VectorIndexError
 from resources.vector_index.errors import IndexRefused, IndexUnavailable, RowsRefused
 from resources.vector_index.weaviate_connection import full, refuse_old
+from tests.conftest import CHECKOUT
 
 
 def because(error: Exception, cause: Exception) -> Exception:
@@ -51,6 +55,7 @@ PARTS: list[tuple[Exception, Kind]] = [
     (TrainingError("train: CUDA out of memory. Tried to allocate 2 GiB (OutOfMemoryError)"), Kind.OUT_OF_MEMORY),
     (OutOfMemory("train: its process was killed for want of memory; lower …", None), Kind.OUT_OF_MEMORY),
     (Killed("train: its process was killed from outside; run again, …"), Kind.NODE_LOST),
+    (TrainingError("train: training.max_tokens is 4096, and … reads 512 (CourseError)"), Kind.BAD_INPUT),
     (TrainingError("train: its process ended with exit code 3; its output says why"), Kind.CODE),
     (VectorIndexError("collection x: two rows with one id"), Kind.CODE),
     (OSError(28, "No space left on device"), Kind.NO_SPACE),
@@ -69,6 +74,38 @@ def failing(key: str, error: Exception) -> dg.AssetsDefinition:
             raise error
 
     return part
+
+
+CODE = {
+    *("AcceleratorError", "VectorIndexError", "TrainingError", "TrainingFailure"),  # others of theirs have a kind
+    *("SnapshotGone", "StaleBase", "BrokenCheckpoint", "NotFinite", "NotHere"),  # answered where they are raised
+    *("EmbeddingError", "WorkerStartError", "ServerFailed", "NoServer"),  # with the words of the process that ended
+    *("ChainError", "CannotRetry", "ExportError", "ForgetError", "ReportedError", "RollbackError", "SearchError"),
+}
+"""Exceptions of the project whose names say nothing of what to do, or that no step raises: commands do."""
+
+
+def exceptions() -> set[str]:
+    """The names of all exception classes of the project."""
+    files = (file for folder in ("llm_assets", "resources", "sensors") for file in (CHECKOUT / folder).rglob("*.py"))
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text())))
+    bases = {
+        node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+        for node in nodes
+        if isinstance(node, ast.ClassDef)
+    }
+    known = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    found = set[str]()
+    while news := {name for name, above in bases.items() if above & (known | found)} - found:
+        found |= news
+    return found
+
+
+def test_every_exception_of_the_project_has_a_kind_or_is_said_to_have_none() -> None:
+    found = exceptions()
+    kinds = {name: kind_of([name], "") for name in found}
+    assert {name for name, kind in kinds.items() if kind is Kind.CODE} == CODE
+    assert len(found) > len(CODE)
 
 
 @pytest.fixture(scope="module")
