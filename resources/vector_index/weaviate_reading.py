@@ -72,7 +72,7 @@ def by_text(handle: Handle, view: View, states: States, text: str, where: Sequen
                 return_metadata=MetadataQuery(score=True),
             )
 
-        return [(_row(item), item.metadata.score) for item in handle.run("search", run).objects]
+        return [(item.properties, item.metadata.score) for item in handle.run("search", run).objects]
 
     return _seen(ask, view, states, where, limit)
 
@@ -102,20 +102,22 @@ def nearest(handle: Handle, vector: Any, filters: Any, limit: int, columns: list
             return_metadata=MetadataQuery(distance=True),
         )
 
-    return [(_row(item), item.metadata.distance) for item in handle.run("search", run).objects]
+    return [(item.properties, item.metadata.distance) for item in handle.run("search", run).objects]
 
 
 def _seen(ask: Ask, view: View, states: States, where: Sequence[Condition], limit: int) -> Rows:
     """The best rows that the state shows.
 
     Nearly all rows are shown, and the server's filter costs more than the whole search, so a few more rows are
-    asked for and the others left out; only where that leaves too few does the server filter.
+    asked for and the others left out, and twice as many where that leaves too few; only then does the server filter.
     """
-    wanted = user_filter(where)
-    most = limit + (max(4, limit // 4) if states.ended else 0)
-    found = ask(wanted, most)
-    shown = [(row, score) for row, score in found if view.shows(row)]
-    if len(shown) < limit and len(found) == most:
+    wanted, shown = user_filter(where), []
+    for most in (limit + max(2, limit // 5), 2 * limit + 10) if states.ended else (limit,):
+        found = ask(wanted, most)
+        shown = [(row, score) for row, score in found if view.shows(row)]
+        if len(shown) >= limit or len(found) < most:
+            break
+    else:
         shown = ask(view.filter() if wanted is None else view.filter() & wanted, limit)
     kept = [(row, score) for row, score in shown if _begins(row, where)]
     return {row["chunk_id"]: row | {"_score": score} for row, score in kept[:limit]}
@@ -141,10 +143,6 @@ def _one(condition: Condition) -> Any:
 
 def _begins(row: dict[str, Any], where: Sequence[Condition]) -> bool:
     return all(row[each.column].startswith(each.values) for each in where if each.prefix)
-
-
-def _row(item: Any) -> dict[str, Any]:
-    return dict(item.properties)
 
 
 def count(handle: Handle, view: View) -> int:

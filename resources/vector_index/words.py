@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _WORD = re.compile(r"[a-z0-9]{2,}")
 _LETTERS = {ord(digit): f"q{letter}" for digit, letter in zip("0123456789", "abcdefghij", strict=True)}
@@ -19,6 +20,7 @@ def comparable(text: str) -> str:
     return _WORD.sub(lambda found: _one_form(found[0]), unicodedata.normalize("NFKC", text).lower())
 
 
+@lru_cache(1 << 16)
 def _one_form(word: str) -> str:
     if word.isdigit():
         return word
