@@ -107,8 +107,7 @@ def test_of_daemons_that_look_at_once_one_starts_the_run(
     assert len(requests) == 1
 
 
-def test_a_claim_of_a_daemon_that_died_is_taken_over(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_of_a_daemon_that_died_is_taken_over(platform: Platform) -> None:
     assert claim(platform.state, "key")
     assert not claim(platform.state, "key")
-    monkeypatch.setattr("llm_assets.watching.claims.CLAIM_SECONDS", 0.0)
-    assert claim(platform.state, "key")
+    assert claim(platform.state, "key", seconds=0.0)
