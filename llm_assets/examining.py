@@ -19,7 +19,8 @@ def obstacles(platform: Platform, configured: Configured) -> dict[str, str]:
     Models that run by hand only are not looked at: it takes the digest of their base.
     """
     found = {spec.id: _of_corpus(platform, spec) for spec in configured.corpora}
-    found |= {spec.id: _of_model(platform, spec) for spec in configured.fine_tunes if spec.settings.automation != MANUAL}
+    automatic = (spec for spec in configured.fine_tunes if spec.settings.automation != MANUAL)
+    found |= {spec.id: _of_model(platform, spec) for spec in automatic}
     return {name: reason for name, reason in found.items() if reason}
 
 
