@@ -32,16 +32,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="9 pairs instead of 5")
     pairs = 9 if parser.parse_args().full else 5
-    text = " ".join(json.loads(line)["prompt"] for line in SAMPLE.read_text(encoding="utf-8").splitlines())
-    even = [row("", text[i * 900 : i * 900 + 900], "train") for i in range(STEPS * BATCH)]
-    lines = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines())
-    sample = [row(line["prompt"], line["completion"], "train") for line in lines][: STEPS * BATCH]
+    lines = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines()[: STEPS * BATCH])
+    even, sample = _even(), [row(line["prompt"], line["completion"], "train") for line in lines]
     same = [_pair(even, turn, packing=False, max_tokens=TOKENS) for turn in range(pairs)]
     packed = [_pair(sample, turn, packing="auto", max_tokens=512) for turn in range(pairs)]
     value, gain = statistics.median(same), statistics.median(packed)
     details = {"ratios": same, "packed on the sample": round(gain, 3), "packed ratios": packed}
     holds = value >= GOAL and gain >= PACKED_GOAL
     report("train_speed", round(value, 3), "of a plain script", f"≥ {GOAL}; packed ≥ {PACKED_GOAL}", holds, details)
+
+
+def _even() -> list[dict[str, Any]]:
+    """Rows of the same number of tokens, since each digit is one: none is cut, divided or padded."""
+    line = "Entry {0:05d} of the register stands on page {1:05d}, and the clerk has signed it. "
+    texts = ((line * 2).format(n, n * 7919 % 100_000) for n in range(STEPS * BATCH))
+    return [row("", text, "train") for text in texts]
 
 
 def _pair(rows: list[dict[str, Any]], turn: int, *, packing: bool | str, max_tokens: int) -> float:
