@@ -21,8 +21,8 @@ from typing import IO, Protocol
 MARK = "LLM_ASSETS_TREE"  # in the environment of every process of a tree; names the tree
 POLITE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "20000"}
 """Threads of torch that wait for one another spin for some microseconds, then sleep. Beside other work on the same
-cores, spinning for long made a training step of two threads five times slower; sleeping at once made it a fifth slower
-on cores of its own."""
+cores, spinning for long made a training step of two threads five times slower; sleeping at once cost a fifth of the
+speed on cores of its own."""
 MOST_BYTES = 1 << 21  # of an environment: what the kernel permits for it and the arguments, by default
 SUPERVISOR = Path(__file__).with_name("process_supervisor.py")
 
