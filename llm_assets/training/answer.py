@@ -21,6 +21,7 @@ from llm_assets.training.encoding import Encoded, Encoder
 from llm_assets.training.failure import told
 from llm_assets.training.generation import Examiner
 from llm_assets.training.jobs import read_rows
+from llm_assets.training.leaving import leave
 from llm_assets.training.reporting import Reporter, reporter
 
 BATCHES = 4  # of like length, written together
@@ -63,3 +64,4 @@ if __name__ == "__main__":
     job_file, run_folder = map(Path, sys.argv[1:])
     with told(run_folder), reporter() as reporting:
         answer(AnswerJob.read(job_file), run_folder, reporting)
+    leave()

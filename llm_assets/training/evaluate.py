@@ -24,6 +24,7 @@ from llm_assets.training.examination import EvaluateJob, Question
 from llm_assets.training.failure import told
 from llm_assets.training.generation import SPARE_TOKENS, Examiner
 from llm_assets.training.jobs import read_rows, write_rows
+from llm_assets.training.leaving import leave
 from llm_assets.training.reporting import Reporter, reporter
 
 if TYPE_CHECKING:
@@ -130,3 +131,4 @@ if __name__ == "__main__":
     job_file, run_folder = map(Path, sys.argv[1:])
     with told(run_folder), reporter() as reporting:
         evaluate(EvaluateJob.read(job_file), reporting)
+    leave()

@@ -11,6 +11,7 @@ from pathlib import Path
 from llm_assets.training import loading
 from llm_assets.training.export_job import ExportJob
 from llm_assets.training.failure import told
+from llm_assets.training.leaving import leave
 
 
 def export(job: ExportJob) -> None:
@@ -29,3 +30,4 @@ if __name__ == "__main__":
     job_file, run_folder = map(Path, sys.argv[1:])
     with told(run_folder):
         export(ExportJob.read(job_file))
+    leave()

@@ -11,7 +11,6 @@ where it was.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sys
@@ -27,6 +26,7 @@ from llm_assets.training.disk import disk_full_said
 from llm_assets.training.encoding import Encoder
 from llm_assets.training.failure import at_step, told
 from llm_assets.training.jobs import TrainJob, read_rows, result_folder
+from llm_assets.training.leaving import leave
 from llm_assets.training.methods import trainable, wants_checkpointing
 from llm_assets.training.reporting import METRICS, Reporter, reporter
 from llm_assets.training.result import best_step, keep_result, summarise
@@ -131,5 +131,6 @@ if __name__ == "__main__":
         with told(run_folder), reporter(run_folder / METRICS) as reporting:
             train(TrainJob.read(job_file), run_folder, reporting)
     except TrainingStopped:
-        sys.stdout.flush()
-        os._exit(STOPPED)  # taking the libraries down lasts seconds, after which it would be killed
+        leave(STOPPED)
+    if devices.here().kind != "xla":  # which has to give its chip back
+        leave()

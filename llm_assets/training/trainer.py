@@ -74,6 +74,11 @@ class TuningTrainer(DevicesTrainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def _run_epoch(self, *positional: Any, **named: Any) -> None:
+        """Transformers begins an epoch with a step; a training that is over when it goes on has none left."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*positional, **named)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write beside, seal, move; a disk that fills leaves the checkpoints before."""
         step, checkpoints = self.state.global_step, self._run / "checkpoints"

@@ -73,6 +73,7 @@ class Watch(TrainerCallback):
         self._started, self._first_step = time.monotonic(), state.global_step
         self.step = state.global_step
         self._recent.append((self._started, state.global_step))
+        self._stop_early(state, control)  # it had stopped, and was killed before there was a result
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.step = state.global_step
@@ -96,14 +97,8 @@ class Watch(TrainerCallback):
             self._show(state, logs)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self._patience is None:
-            return
-        best = best_of(state.log_history, self._patience.min_delta)
-        if best.step == state.global_step:
+        if self._stop_early(state, control) == state.global_step:
             control.should_save = True  # its weights may be the result
-        if best.since >= self._patience.evaluations:
-            self.stopped_early = control.should_training_stop = True
-            self._report.say(f"{self._label}: stops early; the loss was lowest at step {best.step}: {best.loss:.4f}")
 
     def not_finite(self, step: int, what: str) -> NotFinite:
         """The error that says what is no number at a step, and what that step saw."""
@@ -114,6 +109,16 @@ class Watch(TrainerCallback):
             step=step,
             example_ids=seen,
         )
+
+    def _stop_early(self, state: TrainerState, control: TrainerControl) -> int | None:
+        """Stop where there was no progress for too long. Returns the best step so far; None: it is not asked for."""
+        if self._patience is None:
+            return None
+        best = best_of(state.log_history, self._patience.min_delta)
+        if best.since >= self._patience.evaluations:
+            self.stopped_early = control.should_training_stop = True
+            self._report.say(f"{self._label}: stops early; the loss was lowest at step {best.step}: {best.loss:.4f}")
+        return best.step
 
     def _check(self, step: int, figures: Mapping[str, float]) -> None:
         """Refuse to go on, or to keep a checkpoint, once something is no number.
