@@ -46,6 +46,19 @@ def test_a_packed_row_gives_the_loss_and_gradients_of_its_examples_one_by_one(ti
     assert mixed != pytest.approx(loss, rel=1e-5), "without boundaries the loss is another one"
 
 
+def test_a_packed_row_in_narrow_numbers_is_as_near_to_the_wide_ones_as_a_padded_batch(tiny: Path) -> None:
+    model = load_model(str(tiny), torch.float32)
+    exact, wide = loss_and_gradients(model, with_answers(EXAMPLES, 0))
+    with torch.autocast("cpu", torch.bfloat16):
+        padded, usual = loss_and_gradients(model, with_answers(EXAMPLES, 0))
+        packing.enable(model)
+        loss, found = loss_and_gradients(model, packing.packed(EXAMPLES))
+    assert abs(loss - exact) <= abs(padded - exact) + 1e-3 * exact
+    for name, gradient in wide.items():
+        off, usually_off = ((each[name] - gradient).norm() for each in (found, usual))
+        assert off <= 1.2 * usually_off, name
+
+
 def test_padded_batches_are_masked_as_ever_where_rows_can_be_packed(tiny: Path) -> None:
     model = load_model(str(tiny), torch.float32)
     before, _ = loss_and_gradients(model, with_answers(EXAMPLES, 0))
