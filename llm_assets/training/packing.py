@@ -90,11 +90,12 @@ def _attend(
 
 def _alone(module: torch.nn.Module, part: tuple[Tensor, Tensor, Tensor], **options: Any) -> Tensor:
     """Attention of one segment: (n, t, h, d)."""
-    kind, cpu = part[0].dtype, part[0].device.type == "cpu"
-    if not cpu or part[0].size(2) >= WIDE_BELOW:
-        return sdpa_attention_forward(module, *part, None, **options)[0]
+    query, key, value = part
+    if query.device.type != "cpu" or query.size(2) >= WIDE_BELOW:
+        return sdpa_attention_forward(module, query, key, value, None, **options)[0]
     with torch.autocast("cpu", enabled=False):  # it would narrow them again
-        return sdpa_attention_forward(module, *(states.float() for states in part), None, **options)[0].to(kind)
+        found = sdpa_attention_forward(module, query.float(), key.float(), value.float(), None, **options)[0]
+        return found.to(query.dtype)
 
 
 def _mask(*, attention_mask: Tensor | None = None, **options: Any) -> Tensor | None:
