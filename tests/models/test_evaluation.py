@@ -151,14 +151,17 @@ def test_a_promoted_version_whose_folder_is_gone_is_reported(trained: dict[str, 
     first = trained["first"]
     settings = first.spec.settings.model_copy(update={"name": "left_alone"})
     tiny = replace(first, spec=replace(first.spec, settings=settings))
-    lost = replace(tiny, run=trained["second"].run)
-    promote(lost, tmp_path / "gone")
+    run = tiny_run(tmp_path, first.run.base.path, max_steps=3, seed=2).run
+    run.weights.mkdir(parents=True)
+    (run.weights / "adapter_model.safetensors").write_text("were here")
+    seal(run.weights.rename(tmp_path / "written"), run.weights)
+    promote(replace(tiny, run=run), tmp_path / "gone")
     examination = prepared(tiny, metrics=["loss"])
     assert {side.name for side, _ in evaluation.pending(examination)} == {"base", "tuned"}
     evaluation.ask(examination)
     found = evaluation.judge(examination)
     assert found.compared_with is None
-    assert found.incomparable == lost.run.version
+    assert found.incomparable == run.version
     evaluation.store(platform_of(tiny), tiny.spec, found)
     kept = evaluations.find(platform_of(tiny).state, "acme", "model", "left_alone", tiny.run.version)
     assert kept
