@@ -64,10 +64,10 @@ class Clock:
     def tick(self, job: str) -> set[str] | str:
         """The assets that a tick runs (none: all of the job), or why it runs nothing."""
         resource = PlatformAt(target="here", folder=str(self.platform.profile.state_dir))
-        context = dg.build_schedule_context(
+        with dg.build_schedule_context(  # it opens the instance, and only `with` closes it
             instance=self.instance, scheduled_execution_time=next(self.nights), resources={"platform": resource}
-        )
-        found = self.schedules[f"{job}_schedule"].evaluate_tick(context)
+        ) as context:
+            found = self.schedules[f"{job}_schedule"].evaluate_tick(context)
         if not found.run_requests:
             return str(found.skip_message)
         (request,) = found.run_requests
