@@ -49,7 +49,7 @@ dev: install
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
 
 # The MLflow UI on http://127.0.0.1:5000, over the database of the target; in an environment of its own, because
-# MLflow's server takes pyarrow and pandas back. The same version as in pyproject.toml.
+# MLflow's server takes pyarrow and pandas back. The same version as in constraints.txt.
 MLFLOW := .venv-tracking/bin/mlflow
 tracking: install $(MLFLOW)
 	@$(BIN)/python -m resources.tracking.ui $(MLFLOW) $(or $(PORT),5000)

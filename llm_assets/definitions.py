@@ -29,7 +29,7 @@ from sensors.schedules import schedules
 from sensors.source_files import source_files_sensors
 from sensors.tracking import tracking_catch_up
 
-# The observable source is beta in this release; the range in pyproject.toml pins the behaviour that was tested.
+# The observable source is beta in this release; the version in pyproject.toml pins the behaviour that was tested.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=r".*(execution_type|observable_source_asset)")
 
 EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}

@@ -1,4 +1,4 @@
-"""`profiles.yml`: the targets (dev, ci, prod) and where each keeps what it makes.
+"""`profiles.yml`: the targets (dev, ci, weaviate, prod) and where each keeps what it makes.
 
 The target is chosen by the environment variable `LLM_ASSETS_TARGET`; without it, by `default_target`.
 """

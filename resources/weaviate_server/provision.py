@@ -19,7 +19,7 @@ from resources import processes
 from resources.locks import file_lock
 
 VERSION = "1.35.2"
-"""The newest version that Go's module registry lists; aliases need 1.32."""
+"""The version that is tested; aliases need 1.32."""
 PACKAGE = f"github.com/weaviate/weaviate/cmd/weaviate-server@v{VERSION}"
 PROGRAM = "weaviate-server"
 DOWNLOAD_SECONDS = 600

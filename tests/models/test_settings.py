@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from llm_assets.models.settings import FineTuneSettings
+from resources.profile import ROOT
 
 SUITE = {"name": "general", "path": "general.jsonl", "metrics": ["perplexity"]}
 
 
 def settings(**changes: Any) -> FineTuneSettings:
     return FineTuneSettings.model_validate({"name": "m", "data": {"examples": {"path": "e.jsonl"}}} | changes)
+
+
+def test_what_readme_shows_of_a_fine_tune_is_accepted() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [shown] = [block for block in readme.split("```yaml\n")[1:] if block.startswith("  training:")]
+    found = settings(**yaml.safe_load(shown.partition("```")[0]))
+    assert (found.training.evaluate_every, found.gate.better_than) == (20, "promoted")
 
 
 @pytest.mark.parametrize(
