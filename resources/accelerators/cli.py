@@ -20,6 +20,7 @@ from resources.accelerators.commands import (
 )
 from resources.accelerators.configuration import FILE_VARIABLE, LEDGER_VARIABLE
 from resources.accelerators.errors import AcceleratorError
+from resources.accelerators.ledger.liveness import HOST_VARIABLE
 from resources.config_errors import ConfigError
 
 Arguments = Callable[[argparse.ArgumentParser], None]
@@ -59,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="accelerators",
         description=__doc__,
-        epilog=f"{FILE_VARIABLE} names another accelerators.yml, {LEDGER_VARIABLE} another ledger.",
+        epilog=f"{FILE_VARIABLE} names another accelerators.yml, {LEDGER_VARIABLE} another ledger, {HOST_VARIABLE} "
+        "this host where its name changes with each start.",
     )
     commands = parser.add_subparsers(dest="name", required=True)
     for name, (text, arguments, run) in COMMANDS.items():
