@@ -27,6 +27,7 @@ import time
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 ASK, KILL = signal.SIGUSR1, signal.SIGUSR2
+HANDLED = (*STOP_SIGNALS, ASK, KILL, signal.SIGCHLD)
 ORPHAN_GRACE_SECONDS = 5.0
 PARENT_CHECK_SECONDS = 1.0
 SWEEP_SECONDS = 0.05
@@ -86,22 +87,28 @@ class Supervisor:
     def _spawn(self, command: list[str]) -> int:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         supervisor = os.getpid()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         pid = os.fork()
         if pid == 0:
-            self._become(command, supervisor)
+            self._become(command, supervisor, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         silence = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1):  # or the other end would wait for us instead of the child
             os.dup2(silence, stream)
         return pid
 
-    def _become(self, command: list[str], supervisor: int) -> None:
-        """In the forked child: die with the supervisor, undo Python's signal settings, be the command."""
+    def _become(self, command: list[str], supervisor: int, mask: set[int]) -> None:
+        """In the forked child: die with the supervisor, undo Python's signal settings, be the command.
+
+        A signal that comes before they are undone waits until then: it is sent once, and our handlers would lose it.
+        """
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != supervisor:
             os._exit(128 + signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in (*STOP_SIGNALS, ASK, KILL, signal.SIGCHLD, signal.SIGPIPE):
+        for number in (*HANDLED, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             os.execvp(command[0], command)  # noqa: S606  (no shell is wanted)
         except OSError as error:

@@ -15,6 +15,7 @@ import pytest
 
 from resources import processes
 from resources.process_supervisor import descendants
+from resources.profile import ROOT
 
 DEADLINE_SECONDS = 30
 ESCAPE = """
@@ -35,6 +36,15 @@ import sys, time
 from resources import processes
 tree = processes.start([sys.executable, "-c", *sys.argv[1:]], grace_seconds=0.3)
 time.sleep(600)
+"""
+
+
+SLOW_TO_BECOME = """
+import time
+from resources.process_supervisor import Supervisor
+become = Supervisor._become
+Supervisor._become = lambda *given: (time.sleep(1), become(*given))
+Supervisor(int(sys.argv[1]), os.getppid(), 20).run([sys.executable, "-c", "import time; time.sleep(600)"])
 """
 
 
@@ -103,6 +113,20 @@ def test_a_grandchild_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_
     tree.terminate()
     assert not alive(escaped)
     assert 0.5 <= time.monotonic() - started < 10
+
+
+def test_what_is_ended_before_it_has_become_its_command_does_not_begin(tmp_path: Path) -> None:
+    """Between fork and exec it has the supervisor's signal handlers."""
+    ours, its = os.pipe()
+    command = [sys.executable, "-c", f"import os, sys{SLOW_TO_BECOME}", str(ours)]
+    with subprocess.Popen(command, cwd=ROOT, pass_fds=[ours]) as supervisor:
+        until(lambda: descendants(supervisor.pid))
+        told = time.monotonic()
+        supervisor.terminate()
+        supervisor.wait(DEADLINE_SECONDS)
+    for end in (ours, its):
+        os.close(end)
+    assert time.monotonic() - told < 10, "it lived until the end of the grace period"
 
 
 def test_the_grace_period_lets_a_child_finish_its_work(tmp_path: Path) -> None:
