@@ -22,7 +22,7 @@ from benchmarks.common import ROOT, report
 from benchmarks.tuning import fine_tune_of, row
 from llm_assets.models.fine_tune import train
 
-STEPS, SAMPLE_STEPS, BATCH, TOKENS = 8, 16, 8, 64
+STEPS, BATCH, TOKENS = 16, 8, 64
 SAMPLE = ROOT / "dbt_like_configs" / "sample" / "document_kind" / "examples.jsonl"
 GOAL, PACKED_GOAL = 0.95, 1.8
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="9 pairs instead of 5")
     pairs = 9 if parser.parse_args().full else 5
-    lines = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines()[: SAMPLE_STEPS * BATCH])
+    lines = map(json.loads, SAMPLE.read_text(encoding="utf-8").splitlines()[: STEPS * BATCH])
     even, sample = _even(), [row(line["prompt"], line["completion"], "train") for line in lines]
     same = [_pair(even, turn, packing=False, max_tokens=TOKENS) for turn in range(pairs)]
     packed = [_pair(sample, turn, packing="auto", max_tokens=512) for turn in range(pairs)]
@@ -51,25 +51,24 @@ def _even() -> list[dict[str, Any]]:
 
 def _pair(rows: list[dict[str, Any]], turn: int, *, packing: bool | str, max_tokens: int) -> float:
     """Our rate over the plain script's."""
-    steps = len(rows) // BATCH
-    settings = {"batch": BATCH, "max_steps": steps, "epochs": 2, "packing": packing, "max_tokens": max_tokens}
+    settings = {"batch": BATCH, "max_steps": STEPS, "epochs": 2, "packing": packing, "max_tokens": max_tokens}
     with tempfile.TemporaryDirectory() as scratch:
         _, spec, run = fine_tune_of(Path(scratch), rows, settings)
         rates: dict[str, float] = {}
         for side in ("ours", "plain") if turn % 2 == 0 else ("plain", "ours"):
             if side == "plain":
-                rates[side] = _plain(run.base.path, rows, steps, max_tokens, Path(scratch))
+                rates[side] = _plain(run.base.path, rows, max_tokens, Path(scratch))
             else:
                 train(run, spec, rows)
                 rates[side] = run.summary["tokens_per_second"]
     return round(rates["ours"] / rates["plain"], 3)
 
 
-def _plain(model: Path, rows: list[dict[str, Any]], steps: int, max_tokens: int, scratch: Path) -> float:
+def _plain(model: Path, rows: list[dict[str, Any]], max_tokens: int, scratch: Path) -> float:
     file = scratch / "rows.json"
     file.write_text(json.dumps([[row["prompt"], row["completion"]] for row in rows]), encoding="utf-8")
     command = [sys.executable, "-m", "benchmarks.plain_training"]
-    command += [str(model), str(file), str(steps), str(BATCH), str(max_tokens), str(scratch / "plain")]
+    command += [str(model), str(file), str(STEPS), str(BATCH), str(max_tokens), str(scratch / "plain")]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return float(done.stdout.strip().splitlines()[-1])
 

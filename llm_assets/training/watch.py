@@ -55,6 +55,7 @@ class Watch(TrainerCallback):
         self._recent: deque[tuple[float, int]] = deque(maxlen=RECENT_STEPS + 1)
         self._shown: dict[str, float] = {}
         self._started, self._first_step = time.monotonic(), 0
+        self._ended: float | None = None
         self.stopped = self.stopped_early = False
         self.step = 0
 
@@ -65,15 +66,18 @@ class Watch(TrainerCallback):
 
     @property
     def tokens_per_second(self) -> float:
-        """Real tokens, without padding, over the whole of this process' training."""
+        """Real tokens, without padding, over the whole of this process' training, with its checkpoints."""
         tokens = self._tokens_until[self.step] - self._tokens_until[self._first_step]
-        return tokens / max(1e-9, time.monotonic() - self._started)
+        return tokens / max(1e-9, (self._ended or time.monotonic()) - self._started)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._started, self._first_step = time.monotonic(), state.global_step
         self.step = state.global_step
         self._recent.append((self._started, state.global_step))
         self._stop_early(state, control)  # it had stopped, and was killed before there was a result
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._ended = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.step = state.global_step
