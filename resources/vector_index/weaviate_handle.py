@@ -70,7 +70,7 @@ class Handle:
     def _made(self, client: WeaviateClient) -> Collection:
         from weaviate.classes.config import ConsistencyLevel
 
-        rows = client.collections.use(self.class_name, skip_argument_validation=True)  # half of a search's own work
+        rows = client.collections.use(self.class_name, skip_argument_validation=True)  # `checks` has looked at them
         rows = rows.with_tenant(self.tenant) if self.tenant else rows
         replicated = self.settings.replicas > 1
         return rows.with_consistency_level(ConsistencyLevel.QUORUM) if replicated else rows

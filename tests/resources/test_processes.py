@@ -37,10 +37,8 @@ from resources import processes
 tree = processes.start([sys.executable, "-c", *sys.argv[1:]], grace_seconds=0.3)
 time.sleep(600)
 """
-
-
 SLOW_TO_BECOME = """
-import time
+import os, sys, time
 from resources.process_supervisor import Supervisor
 become = Supervisor._become
 Supervisor._become = lambda *given: (time.sleep(1), become(*given))
@@ -115,10 +113,10 @@ def test_a_grandchild_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_
     assert 0.5 <= time.monotonic() - started < 10
 
 
-def test_what_is_ended_before_it_has_become_its_command_does_not_begin(tmp_path: Path) -> None:
+def test_what_is_ended_before_it_has_become_its_command_does_not_begin() -> None:
     """Between fork and exec it has the supervisor's signal handlers."""
     ours, its = os.pipe()
-    command = [sys.executable, "-c", f"import os, sys{SLOW_TO_BECOME}", str(ours)]
+    command = [sys.executable, "-c", SLOW_TO_BECOME, str(ours)]
     with subprocess.Popen(command, cwd=ROOT, pass_fds=[ours]) as supervisor:
         until(lambda: descendants(supervisor.pid))
         told = time.monotonic()
